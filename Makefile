@@ -1,0 +1,47 @@
+# drkit: what a developer or a new user types. `make` alone lists the targets.
+
+PYTHON_ENV := .venv/bin
+LOCK_ENV   := build/lock-venv
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## install what is missing; leaves the command at .venv/bin/drkit
+	@tools/setup
+	@$(PYTHON_ENV)/python -m compileall -q drkit
+
+demo: setup ## back up, lose and restore a database of its own, and clean up
+	@$(PYTHON_ENV)/python -m demo
+
+test: setup ## run the tests (PYTEST_ARGS="-k name" to choose)
+	@$(PYTHON_ENV)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## ruff, formatting and mypy
+	@$(PYTHON_ENV)/ruff check .
+	@$(PYTHON_ENV)/ruff format --check .
+	@$(PYTHON_ENV)/mypy
+
+format: setup ## fix formatting and what ruff can fix safely
+	@$(PYTHON_ENV)/ruff check --fix .
+	@$(PYTHON_ENV)/ruff format .
+
+bench: setup ## measure side by side; results are kept in bench/results/
+	@$(PYTHON_ENV)/python -m bench
+
+# One resolution for every supported Python and platform, with hashes and without addresses.
+COMPILE = $(LOCK_ENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+	--generate-hashes --no-emit-index-url --no-header
+
+lock: ## resolve the dependencies again and rewrite both lock files
+	@python3 -m venv $(LOCK_ENV)
+	@$(LOCK_ENV)/bin/python -m pip install --quiet uv
+	@$(COMPILE) --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra dev --output-file requirements-dev.lock pyproject.toml
+
+clean: ## remove the virtual environment, caches and build output
+	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
