@@ -1,0 +1,125 @@
+"""``drkit check``: each thing that a backup or restore will need, tried for real and one by one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from drkit import process
+from drkit.config import secrets
+from drkit.config.model import DsnDatabase
+from drkit.errors import DrkitError, HostKeyError, NoRepository, PreflightFailed, SourceFailed, UsageError
+from drkit.points import names, signing
+from drkit.postgres import programs
+from drkit.sources.find import dsn_of
+from drkit.vault import hostkeys
+from drkit.vault.borg import BorgVault, find_borg
+from drkit.vault.configured import repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drkit.config.model import Config, Database, VaultConfig
+
+_SELF_TEST_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check: what was looked at, whether it is well, what it said."""
+
+    what: str
+    ok: bool
+    said: str
+    hint: str = ""
+    exit_code: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+def everything(config: Config) -> list[Result]:
+    """All checks, in the order in which a backup needs things."""
+    results = [_look("borg", _borg)]
+    for vault_name, vault in config.vaults.items():
+        results.append(_look(f"vault {vault_name}", partial(_vault, config, str(vault_name), vault)))
+    results.append(_look("signing key", partial(_signing_key, config)))
+    for database in config.databases:
+        name = database.name if isinstance(database, DsnDatabase) else database.cnpg
+        results.append(_look(f"database {name}", partial(_database, config, database)))
+    return results
+
+
+def _look(what: str, action: Callable[[], str]) -> Result:
+    try:
+        return Result(what, ok=True, said=action())
+    except DrkitError as error:
+        return Result(what, ok=False, said=error.message, hint=error.hint, exit_code=error.exit_code)
+
+
+def _borg() -> str:
+    """Borg's own self-test runs here, where its tenth of a second does not matter."""
+    done = process.run([find_borg(), "--version"], deadline=_SELF_TEST_SECONDS, env=process.clean_environment())
+    if done.status != 0:
+        raise PreflightFailed(f"borg does not work: {process.tail(done.stderr)}", "reinstall borgbackup")
+    return done.stdout.decode().strip()
+
+
+def _vault(config: Config, name: str, vault: VaultConfig) -> str:
+    opened = BorgVault(name, repository(vault), secrets.fetch(vault.passphrase, f"vaults.{name}.passphrase"))
+    try:
+        archives = opened.archives()
+    except NoRepository:
+        return f"{vault.url}: reachable; no repository yet, the first backup makes it"
+    cluster = names.slug(config.cluster.name)
+    points = {
+        parts.point
+        for archive in archives
+        if (parts := names.parse(archive.name)) and parts.cluster == cluster and parts.part == names.DESCRIPTOR
+    }
+    return f"{vault.url}: opened with the passphrase; {len(points)} recovery points"
+
+
+def _signing_key(config: Config) -> str:
+    pinned = signing.verifier(config).keys
+    if not pinned:
+        return "none yet, the first backup makes it"
+    return f"pinned: {', '.join(sorted(pinned))}"
+
+
+def _database(config: Config, database: Database) -> str:
+    import psycopg  # noqa: PLC0415 - see Dsn.connect
+
+    dsn = dsn_of(database, "databases")
+    try:
+        with dsn.connect() as connection:
+            major = connection.info.server_version // 10000
+    except psycopg.Error as error:
+        raise SourceFailed(
+            f"{dsn.shown}: {process.tail(str(error))}", "check the dsn, the server and its pg_hba.conf"
+        ) from None
+    program = programs.client("pg_dump", major, config.postgresql.bin_dirs)
+    return f"{dsn.shown}: PostgreSQL {major}, dumped with {program}"
+
+
+def accept(config: Config, fingerprint: str) -> list[str]:
+    """Pin the host key with this fingerprint for every vault that offers it; returns the lines for known_hosts.
+
+    Raises:
+        HostKeyError: no vault offers it; nothing was changed.
+    """
+    remote = [vault for vault in config.vaults.values() if vault.is_remote]
+    if not remote:
+        raise UsageError("no vault is reached over SSH, so there is no host key to accept")
+    accepted: list[str] = []
+    refused: HostKeyError | None = None
+    for vault in remote:
+        try:
+            accepted.append(hostkeys.accept(vault.url, vault.ssh, fingerprint).line)
+        except HostKeyError as error:
+            refused = error
+    if not accepted and refused is not None:
+        raise refused
+    return accepted

@@ -1,0 +1,213 @@
+"""The shape of ``drkit.yaml``, as frozen values. Paths are as written; ``Config.resolve`` anchors them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+
+class Model(BaseModel):
+    """A part of the configuration: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secret(Model):
+    """Where a secret is: exactly one of a file, an environment variable or a command that prints it."""
+
+    file: Path | None = None
+    env: str | None = None
+    command: str | list[str] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(value is not None for value in (self.file, self.env, self.command)) != 1:
+            raise ValueError("expected exactly one of {file: PATH}, {env: NAME} or {command: COMMAND}")
+        return self
+
+
+class Ssh(Model):
+    """How a host is logged in to. What is left out is OpenSSH's own default."""
+
+    user: str | None = None
+    key: Path | None = None
+    known_hosts: Path | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    jump: str | None = None
+
+
+class VaultSsh(Model):
+    """How a vault is logged in to; user, host and port stand in its address."""
+
+    key: Path | None = None
+    known_hosts: Path | None = None
+    jump: str | None = None
+
+
+class Server(Model):
+    """A host where k3s runs, or shall run."""
+
+    name: str
+    address: str | None = None
+
+
+class Cluster(Model):
+    """The cluster that is backed up."""
+
+    name: str = Field(default="cluster", min_length=1, max_length=63)
+    kubeconfig: Path | None = None
+    ssh: Ssh = Ssh()
+    servers: list[Server] = []
+
+
+class Keep(Model):
+    """Retention: how many recovery points each rule keeps; the rules of ``borg prune``, in UTC."""
+
+    hourly: int = Field(default=0, ge=0)
+    daily: int = Field(default=7, ge=0)
+    weekly: int = Field(default=4, ge=0)
+    monthly: int = Field(default=0, ge=0)
+    yearly: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _keeps_something(self) -> Self:
+        if not (self.hourly or self.daily or self.weekly or self.monthly or self.yearly):
+            raise ValueError("expected at least one rule that keeps something, such as {daily: 7, weekly: 4}")
+        return self
+
+
+class VaultConfig(Model):
+    """A Borg repository and how it is reached."""
+
+    url: str
+    passphrase: Secret
+    ssh: VaultSsh = VaultSsh()
+    remote_path: str | None = None
+    schedule: str | None = None
+    keep: Keep = Keep()
+    compression: str = Field(default="zstd,1", pattern=r"^(none|lz4|zlib(,\d+)?|lzma(,\d+)?|(auto,)?zstd(,\d+)?)$")
+    lock_wait: float = Field(default=60, ge=0, le=7 * 86400)
+
+    @field_validator("url")
+    @classmethod
+    def _reachable_form(cls, url: str) -> str:
+        if "://" not in url:
+            if not url or url.startswith("-") or "::" in url:
+                raise ValueError("expected ssh://USER@HOST:PORT/./PATH or a local path")
+            return url
+        parts = urlsplit(url)
+        try:
+            _ = parts.port
+        except ValueError:
+            raise ValueError("expected a port from 1 to 65535") from None
+        if parts.scheme != "ssh" or not parts.hostname or len(parts.path) <= 1 or "::" in parts.path:
+            raise ValueError("expected ssh://USER@HOST:PORT/./PATH or a local path")
+        if parts.password is not None:
+            raise ValueError("expected no password in the address; log in with a key (ssh: {key: PATH})")
+        if parts.hostname.startswith("-") or (parts.username or "").startswith("-"):
+            raise ValueError("expected a host and user name that do not begin with '-'")
+        return url
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether SSH is needed to reach it."""
+        return self.url.startswith("ssh://")
+
+
+class CnpgDatabase(Model):
+    """All databases of a CloudNativePG cluster, or the named ones."""
+
+    cnpg: str = Field(pattern=r"^[^/]+/[^/]+$")
+    databases: list[str] | None = None
+
+
+class DsnDatabase(Model):
+    """One PostgreSQL database by its connection string; ``name`` is how recovery points call it."""
+
+    name: str = Field(min_length=1, max_length=200)
+    dsn: Secret
+
+
+def _database_shape(value: Any) -> str:
+    is_cnpg = "cnpg" in value if isinstance(value, dict) else isinstance(value, CnpgDatabase)
+    return "cnpg-database" if is_cnpg else "dsn-database"
+
+
+Database = Annotated[
+    Annotated[CnpgDatabase, Tag("cnpg-database")] | Annotated[DsnDatabase, Tag("dsn-database")],
+    Discriminator(_database_shape),
+]
+UNION_TAGS = frozenset({"cnpg-database", "dsn-database"})
+"""What pydantic puts into an error's location beside the keys that stand in the file."""
+
+
+class Drills(Model):
+    """Which drills a real cluster takes, and which host watches over them."""
+
+    allow: list[str] = []
+    watchdog: str | None = None
+
+
+class Escrow(Model):
+    """Who can open the escrow bundle (age recipients)."""
+
+    recipients: list[str] = []
+
+
+class Health(Model):
+    """An address that must answer after a restore and during drills."""
+
+    url: str
+
+
+class Target(Model):
+    """A cluster that a restore builds."""
+
+    provider: Literal["hetzner", "ssh", "lab"] | None = None
+    token: Secret | None = None
+    location: str | None = None
+    server_type: str | None = None
+    image: str | None = None
+    servers: list[str | Server] = []
+    agents: list[str | Server] = []
+    load_balancer: str | None = None
+    network: str | None = None
+    dns: list[str] = []
+    ssh: Ssh = Ssh()
+    databases: list[DsnDatabase] = []
+
+
+class Postgresql(Model):
+    """Where PostgreSQL's own programs are, where drkit does not find them by itself."""
+
+    bin_dirs: list[Path] = []
+
+
+class Config(Model):
+    """The whole of ``drkit.yaml``."""
+
+    cluster: Cluster = Cluster()
+    vaults: dict[Literal["cluster", "databases"], VaultConfig] = Field(min_length=1)
+    signing_key: Secret = Secret(file=Path("signing.key"))
+    trusted_keys: list[Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]] = []
+    databases: list[Database] = []
+    proofs: Literal["rows", "content"] = "rows"
+    staging: Path | None = None
+    postgresql: Postgresql = Postgresql()
+    patches: list[dict[str, Any]] = []
+    health: list[Health] = []
+    drills: Drills = Drills()
+    escrow: Escrow = Escrow()
+    notify: dict[str, Any] = {}
+    clusters: dict[str, Target] = {}
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [database.name for database in self.databases if isinstance(database, DsnDatabase)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"expected each database name once; {', '.join(twice)} stands there twice")
+        return self

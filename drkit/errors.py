@@ -1,0 +1,133 @@
+"""The one tree of errors: each carries the exit code that scripts rely on and a hint that says what to do next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_CODES: dict[int, str] = {
+    0: "done",
+    1: "unexpected error",
+    2: "usage",
+    3: "done in part; what failed is named",
+    4: "configuration",
+    10: "vault unreachable, host key unknown or changed, or no repository",
+    11: "vault locked",
+    12: "wrong passphrase or key",
+    13: "verification failed",
+    14: "target not empty or already alive",
+    15: "no such recovery point",
+    16: "preflight failed",
+    130: "interrupted, undone",
+}
+
+
+class DrkitError(Exception):
+    """Root of the tree.
+
+    Args:
+        message: what happened, in one sentence, with the values that matter.
+        hint: what the user does next; empty where the message says it already.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(DrkitError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 2
+
+
+class SourceFailed(DrkitError):
+    """One source could not be backed up; the others are not concerned."""
+
+    exit_code = 3
+
+
+class BackupFailed(DrkitError):
+    """Every source failed: nothing was sealed."""
+
+    exit_code = 3
+
+
+class ConfigurationError(DrkitError):
+    """``drkit.yaml`` or a secret it names is not as expected; the message begins with file:line:column."""
+
+    exit_code = 4
+
+
+class VaultUnreachable(DrkitError):
+    """The vault did not answer, or there is no repository where one should be."""
+
+    exit_code = 10
+
+
+class NoRepository(VaultUnreachable):
+    """The place answers, and holds no Borg repository."""
+
+
+class HostKeyError(VaultUnreachable):
+    """The vault's SSH host key is unknown or has changed."""
+
+
+class ConnectionCut(VaultUnreachable):
+    """The connection to the vault broke after it had worked."""
+
+
+class VaultFull(DrkitError):
+    """The vault has no room left (disk or quota)."""
+
+    exit_code = 3
+
+
+class VaultLocked(DrkitError):
+    """Another process holds the vault."""
+
+    exit_code = 11
+
+
+class WrongKey(DrkitError):
+    """The passphrase or a key does not open or sign what it should."""
+
+    exit_code = 12
+
+
+class VerificationFailed(DrkitError):
+    """Something is not what its descriptor, signature or checksum says."""
+
+    exit_code = 13
+
+
+class TargetNotEmpty(DrkitError):
+    """The target of a restore holds something, or is in use; nothing was touched."""
+
+    exit_code = 14
+
+
+class NoSuchPoint(DrkitError):
+    """No recovery point, or no archive in it, answers the request."""
+
+    exit_code = 15
+
+
+class PreflightFailed(DrkitError):
+    """Something that the work needs is missing; named before anything was changed."""
+
+    exit_code = 16
+
+
+class RestoreFailed(DrkitError):
+    """A step of a restore failed; ``--resume`` goes on from there."""
+
+    exit_code = 1
+
+
+class Interrupted(DrkitError):
+    """A signal ended the work; what was begun has been undone."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""What drkit tells people while it works: progress, warnings, results."""
