@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, its own programs, proofs, dumps and a scratch server."""

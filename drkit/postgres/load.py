@@ -1,0 +1,53 @@
+"""A dump back into a database: pg_restore in one transaction, so that a restore that is cut short leaves nothing."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from drkit.postgres.connection import libpq_environment
+from drkit.sink import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from drkit.postgres.connection import Dsn
+
+DEADLINE = 24 * 3600.0
+
+# For this session alone, and without risk: the load is one transaction, and its commit waits for the disk.
+_SESSION_OPTIONS = "-c max_parallel_maintenance_workers=2 -c statement_timeout=0 -c lock_timeout=0"
+
+
+def arguments(program: str, dsn: Dsn, extra: Sequence[str] = ()) -> list[str]:
+    """pg_restore's arguments. The connection is in the environment; its name alone is said, so that it connects."""
+    name = dsn.database.replace("\\", "\\\\").replace("'", "\\'")
+    return [program, "--exit-on-error", "--no-password", f"--dbname=dbname='{name}'", *extra]
+
+
+@contextmanager
+def loader(program: str, dsn: Dsn) -> Iterator[Sink]:
+    """pg_restore reading a custom-format dump from its stdin into ``dsn``, all or nothing."""
+    with libpq_environment(dsn) as (env, descriptors):
+        env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {_SESSION_OPTIONS}".strip()
+        sink = Sink(arguments(program, dsn, ["--single-transaction"]), env, descriptors)
+    try:
+        yield sink
+    finally:
+        sink.stop()
+
+
+@contextmanager
+def to_script(program: str, env: dict[str, str]) -> Iterator[Sink]:
+    """pg_restore turning a custom-format dump on its stdin into a data script on its stdout."""
+    sink = Sink([program, "--data-only", "--file=-"], env, output=True)
+    try:
+        yield sink
+    finally:
+        sink.stop()
+
+
+def load_directory(program: str, dsn: Dsn, dump: Path) -> list[str]:
+    """Arguments that load an unpacked directory dump, all or nothing."""
+    return [*arguments(program, dsn, ["--single-transaction", "--format=directory"]), str(dump)]

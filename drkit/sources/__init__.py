@@ -1,0 +1,1 @@
+"""Sources: one thing that is backed up, one kind a file."""

@@ -1,0 +1,69 @@
+"""The sources that a configuration means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drkit.config import secrets
+from drkit.config.model import CnpgDatabase
+from drkit.errors import ConfigurationError
+from drkit.postgres.connection import parse
+from drkit.sources.database import DatabaseSource
+from drkit.sources.globals import GlobalsSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drkit.config.model import Config, Database
+    from drkit.postgres.connection import Dsn
+    from drkit.sources.port import Source
+
+
+def sources(config: Config) -> tuple[Source, ...]:
+    """All sources of a configuration: its databases, and the roles of each server that they are on.
+
+    Raises:
+        ConfigurationError: a secret is not there, or a kind of source is not supported by this version.
+    """
+    databases = [_database(config, database) for database in config.databases]
+    if databases and "databases" not in config.vaults:
+        raise ConfigurationError(
+            "vaults: databases is missing, and databases are configured",
+            "add vaults: {databases: {url: …, passphrase: …}}",
+        )
+    return (*databases, *_globals(databases))
+
+
+def _database(config: Config, database: Database) -> DatabaseSource:
+    dsn = dsn_of(database, "databases")
+    name = database.cnpg if isinstance(database, CnpgDatabase) else database.name
+    content = config.proofs == "content"
+    return DatabaseSource(f"database/{name}", dsn, content, config.staging, tuple(config.postgresql.bin_dirs))
+
+
+def dsn_of(database: Database, section: str) -> Dsn:
+    """The parsed connection string of a configured database.
+
+    Raises:
+        ConfigurationError: it has none, or it cannot be read.
+    """
+    if isinstance(database, CnpgDatabase):
+        raise ConfigurationError(
+            f"{section}: {{cnpg: {database.cnpg}}} is not supported by this version",
+            "give its databases by name and dsn",
+        )
+    what = f"{section}.{database.name}.dsn"
+    return parse(secrets.fetch(database.dsn, what), what)
+
+
+def _globals(databases: Sequence[DatabaseSource]) -> list[GlobalsSource]:
+    """One for each server; servers are told apart by how they are addressed."""
+    servers: dict[tuple[str | None, ...], list[DatabaseSource]] = {}
+    for database in databases:
+        parameters = database.dsn.parameters
+        address = tuple(parameters.get(key) for key in ("host", "hostaddr", "port", "service"))
+        servers.setdefault(address, []).append(database)
+    return [
+        GlobalsSource(f"globals/{on[0].name.partition('/')[2]}", tuple(each.dsn for each in on), on[0].bin_dirs)
+        for on in servers.values()
+    ]

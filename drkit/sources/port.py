@@ -1,0 +1,87 @@
+"""The port: what a source gives the vault."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+
+class SourceStream(Protocol):
+    """A source's bytes on their way; a ``drkit.vault.port.Stream`` that knows what to say of itself afterwards."""
+
+    def fileno(self) -> int:
+        """The descriptor to read from, to its end."""
+        ...
+
+    def finish(self) -> None:
+        """See that what was read is the whole. Raises ``SourceFailed`` where it is not."""
+        ...
+
+    def details(self) -> dict[str, Any]:
+        """What the descriptor says of this source beside the bytes; valid after ``finish``."""
+        ...
+
+
+class Source(Protocol):
+    """One thing that is backed up."""
+
+    @property
+    def name(self) -> str:
+        """Its name in points, such as ``database/billing``."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """``database``, ``globals``, …: what ``--only`` and ``drkit backup`` choose by."""
+        ...
+
+    @property
+    def vault(self) -> str:
+        """The vault it goes to."""
+        ...
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file in the archive."""
+        ...
+
+    def open(self) -> AbstractContextManager[SourceStream]:
+        """Start reading it. Leaving the body ends and removes whatever was started for it.
+
+        Raises:
+            SourceFailed: it cannot be read.
+        """
+        ...
+
+
+class MemoryStream:
+    """Bytes that are in memory already, as a stream: small things such as descriptors and roles."""
+
+    def __init__(self, content: bytes, details: dict[str, Any] | None = None) -> None:
+        self._details = details or {}
+        self._descriptor = os.memfd_create("drkit")
+        view = memoryview(content)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.close(self._descriptor)
+
+    def fileno(self) -> int:
+        """The content, from its beginning."""
+        return self._descriptor
+
+    def finish(self) -> None:
+        """What is in memory is whole."""
+
+    def details(self) -> dict[str, Any]:
+        """As given."""
+        return self._details
