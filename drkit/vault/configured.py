@@ -1,0 +1,32 @@
+"""The vaults that a configuration names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drkit.config import secrets
+from drkit.vault.borg import BorgVault
+from drkit.vault.borg_command import Repository
+
+if TYPE_CHECKING:
+    from drkit.config.model import Config, VaultConfig
+
+
+def repository(vault: VaultConfig) -> Repository:
+    """Where the vault's repository is and how Borg reaches it."""
+    return Repository(vault.url, vault.ssh, vault.remote_path, vault.compression, vault.lock_wait)
+
+
+def vaults(config: Config) -> dict[str, BorgVault]:
+    """All of them by name, with their passphrases fetched; they are being connected to, and asked nothing yet.
+
+    Raises:
+        ConfigurationError: a passphrase is not where the configuration says.
+    """
+    opened = {
+        str(name): BorgVault(str(name), repository(vault), secrets.fetch(vault.passphrase, f"vaults.{name}.passphrase"))
+        for name, vault in config.vaults.items()
+    }
+    for vault in opened.values():
+        vault.connect_ahead()
+    return opened

@@ -1,0 +1,90 @@
+"""One SSH connection for all of a run's calls: Borg connects anew for each, and a handshake costs half a second."""
+
+from __future__ import annotations
+
+import atexit
+import shlex
+import subprocess
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from drkit import process
+from drkit.vault import borg_command
+from drkit.workspace import workspace
+
+if TYPE_CHECKING:
+    from drkit.config.model import VaultSsh
+
+_SSH_FAILED = 255
+"""ssh's own exit status, as opposed to that of what it ran (ssh, "EXIT STATUS")."""
+_LONGEST_SOCKET_PATH = 90
+"""A Unix socket's path ends at 108 bytes, and ssh adds some while it makes one."""
+
+
+class Multiplexer:
+    """Keeps a connection open that ssh shares (ssh_config, ControlMaster). Without it everything works, more slowly."""
+
+    def __init__(self, url: str, ssh: VaultSsh) -> None:
+        parts = urlsplit(url)
+        target = f"{parts.username}@{parts.hostname}" if parts.username else str(parts.hostname)
+        self._target = [*(["-p", str(parts.port)] if parts.port else []), target]
+        self._plain = borg_command.remote_shell(ssh)
+        self._lock = threading.Lock()
+        self._master: subprocess.Popen[bytes] | None = None
+        self._socket: Path | None = None
+        self._cleanup = ExitStack()
+
+    def shell(self) -> str:
+        """The SSH command line to use now; the first call makes the connection that the others share."""
+        with self._lock:
+            if self._master is None:
+                self._start()
+            if self._master is None or self._master.poll() is not None or self._socket is None:
+                return self._plain
+            return f"{self._plain} -o {shlex.quote(f'ControlPath={self._socket}')}"
+
+    def complaint(self) -> str:
+        """What ssh says of a connection of its own, and nothing where it can be made.
+
+        Borg may end before it has read why ssh did.
+        """
+        argv = [*shlex.split(self._plain), *self._target, "true"]
+        try:
+            done = process.run(argv, deadline=2 * borg_command.CONNECT_SECONDS, env=process.clean_environment())
+        except process.DeadlineExceeded:
+            return ""
+        return done.stderr if done.status == _SSH_FAILED else ""
+
+    def begin(self) -> None:
+        """Start connecting, in the background."""
+        threading.Thread(target=self._connect, name="connect", daemon=True).start()
+
+    def _connect(self) -> None:
+        with suppress(RuntimeError, KeyboardInterrupt):  # drkit ends already, and starts nothing any more
+            self.shell()
+
+    def _start(self) -> None:
+        directory = self._cleanup.enter_context(workspace(Path(gettempdir())))
+        atexit.register(self.close)
+        socket = directory / "ssh"
+        argv = [*shlex.split(self._plain), "-M", "-N", "-S", str(socket), *self._target]
+        # Its complaints are those of the plain connection that is tried next, which reports them.
+        self._master = process.spawn(
+            argv, env=process.clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until = time.monotonic() + borg_command.CONNECT_SECONDS
+        while not socket.exists() and self._master.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)  # ssh says nowhere when it is ready, other than by making its socket
+        if socket.exists() and len(str(socket)) < _LONGEST_SOCKET_PATH:
+            self._socket = socket
+
+    def close(self) -> None:
+        """End the connection, or the attempt to make one."""
+        if self._master is not None:
+            process.stop(self._master)
+        self._cleanup.close()
