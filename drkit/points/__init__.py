@@ -1,0 +1,1 @@
+"""Recovery points: descriptors, signatures, selection, retention, differences."""

@@ -1,0 +1,66 @@
+"""Retention: which points' parts a vault keeps. Pure; the rules are those of ``borg prune``, over points, in UTC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drkit.config.model import Keep
+    from drkit.points.catalogue import Point
+
+_PERIODS = (
+    ("hourly", "%Y-%m-%d %H"),
+    ("daily", "%Y-%m-%d"),
+    ("weekly", "%G-%V"),
+    ("monthly", "%Y-%m"),
+    ("yearly", "%Y"),
+)
+
+
+def keep(points: Sequence[Point], rules: Keep) -> dict[str, str]:
+    """The points whose part is kept, by id, with the reason.
+
+    Each rule in turn keeps the newest point of each of the last N periods that have one not kept already, and the
+    oldest of all where there are fewer periods than N (``borg prune``, "keep"). Beside the rules, never removed: the
+    newest complete point, the newest verified one, and the last whole copy of any source, so that a source which
+    fails for weeks does not lose its last good backup.
+
+    Args:
+        points: those with a part in the vault, newest first.
+        rules: how many of each period.
+    """
+    kept: dict[str, str] = {}
+    for rule, period in _PERIODS:
+        _apply(points, getattr(rules, rule), rule, period, kept)
+    for point in points:
+        if point.complete:
+            kept.setdefault(point.id, "newest complete")
+            break
+    for point in points:
+        if point.verified is not None:
+            kept.setdefault(point.id, "newest verified")
+            break
+    copied: set[str] = set()
+    for point in points:
+        new = {source.name for source in point.whole_sources} - copied
+        if new:
+            copied |= new
+            kept.setdefault(point.id, f"last copy of {', '.join(sorted(new))}")
+    return kept
+
+
+def _apply(points: Sequence[Point], count: int, rule: str, period: str, kept: dict[str, str]) -> None:
+    last, given = None, 0
+    for point in points:
+        if given == count:
+            return
+        this = point.created.strftime(period)
+        if this != last:
+            last = this
+            if point.id not in kept:
+                given += 1
+                kept[point.id] = f"{rule} {given}"
+    if points and given < count:
+        kept.setdefault(points[-1].id, f"{rule} oldest")
