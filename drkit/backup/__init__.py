@@ -1,0 +1,1 @@
+"""``drkit backup``: sources into vaults, sealed as one recovery point."""

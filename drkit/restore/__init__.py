@@ -1,0 +1,1 @@
+"""``drkit restore``: plan, execution with a journal, verification against the proofs."""
