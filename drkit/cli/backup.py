@@ -1,0 +1,94 @@
+"""``drkit backup``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, printable, reporter, show_json, table
+
+if TYPE_CHECKING:
+    from drkit.backup.run import Outcome
+    from drkit.config.model import Config
+    from drkit.sources.port import Source
+
+
+class Group(StrEnum):
+    """What can be backed up by itself."""
+
+    CLUSTER = "cluster"
+    DATABASES = "databases"
+    MANIFESTS = "manifests"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("backup", epilog=exits(3, 10, 11, 12))(backup)
+
+
+@handled
+def backup(
+    what: Annotated[Group | None, typer.Argument(help="Only this; everything when left out.")] = None,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Back up into the vaults and seal a signed recovery point."""
+    from drkit.backup.run import Run
+    from drkit.clock import SystemClock
+    from drkit.sources.find import sources
+    from drkit.vault.configured import vaults
+
+    config = _load(config_file)
+    opened = vaults(config)
+    chosen = _choose(what, config, sources(config))
+    with reporter() as telling:
+        if what is None and (config.cluster.kubeconfig or config.cluster.servers):
+            telling.warn("this version backs up databases alone; the cluster itself is not in the recovery point")
+        outcome = Run(config, opened, SystemClock(), telling).execute(chosen)
+    _show(outcome, as_json=as_json)
+    if not outcome.descriptor.complete or outcome.unsealed:
+        raise typer.Exit(3)
+
+
+def _load(config_file: ConfigOption) -> Config:
+    from drkit.config.load import find, load
+
+    return load(find(config_file))
+
+
+def _choose(what: Group | None, config: Config, found: tuple[Source, ...]) -> tuple[Source, ...]:
+    from drkit.errors import ConfigurationError, UsageError
+
+    if what in (Group.CLUSTER, Group.MANIFESTS):
+        raise UsageError(
+            f"{what} cannot be backed up by this version yet", "back up the databases: drkit backup databases"
+        )
+    if not found:
+        name = config.cluster.name
+        raise ConfigurationError(
+            f"nothing to back up: cluster {name} has no databases", "add databases: [{name: …, dsn: {env: …}}]"
+        )
+    return found
+
+
+def _show(outcome: Outcome, *, as_json: bool) -> None:
+    from drkit.observe.progress import size
+
+    sealed = outcome.descriptor
+    if as_json:
+        unsealed = {vault: error.message for vault, error in outcome.unsealed.items()}
+        show_json({"id": sealed.id, "complete": sealed.complete, "unsealed": unsealed, "point": sealed.as_json()})
+        return
+    rows = []
+    for source in sealed.sources:
+        tables = source.details.get("proof", {}).get("tables", {})
+        counted = f"{sum(each['rows'] for each in tables.values())} rows in {len(tables)} tables" if tables else ""
+        moved = [size(source.size), size(source.added)] if source.ok else ["", ""]
+        rows.append(
+            [printable(source.name), source.status, *moved, counted or printable(source.error.partition("\n")[0])]
+        )
+    table(["SOURCE", "STATUS", "SIZE", "NEW IN VAULT", ""], rows)
+    how = "sealed" if sealed.complete else "sealed, INCOMPLETE"
+    print(f"recovery point {sealed.id}: {how}")

@@ -1,0 +1,134 @@
+"""What every command shares: options, error handling, output."""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+from drkit.errors import EXIT_CODES, DrkitError
+from drkit.masking import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from drkit.config.model import Config
+    from drkit.observe.progress import PlainReporter, TerminalReporter
+    from drkit.points.signing import Verifier
+    from drkit.vault.borg import BorgVault
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Configuration file. Default: ./drkit.yaml, the user's, then /etc/drkit/drkit.yaml."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress stays on stderr.")]
+
+
+def exits(*codes: int) -> str:
+    """The last lines of a command's help: the exit codes that it can end with."""
+    always = (0, *codes, 1, 2, 4, 130)
+    listed = " · ".join(f"{code} {EXIT_CODES[code]}" for code in sorted(set(always)))
+    return f"Exit codes: {listed}"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What most commands begin with."""
+
+    config: Config
+    vaults: Mapping[str, BorgVault]
+    verifier: Verifier
+
+
+def set_up(config_file: Path | None) -> Setup:
+    """Read the configuration, open its vaults (asking them nothing yet) and pin the public keys."""
+    from drkit.config.load import find, load
+    from drkit.points.signing import verifier
+    from drkit.vault.configured import vaults
+
+    config = load(find(config_file))
+    return Setup(config, vaults(config), verifier(config))
+
+
+def reporter() -> PlainReporter | TerminalReporter:
+    """Whom the work tells how it goes."""
+    from drkit.observe.progress import make_reporter
+
+    return make_reporter()
+
+
+def handled(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn errors into one clear message, a hint, and the exit code that belongs to them."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+                signal.signal(number, _interrupt)
+        as_json = bool(kwargs.get("as_json"))
+        try:
+            return command(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except DrkitError as error:
+            _fail(error.exit_code, error.message, error.hint, as_json=as_json)
+        except KeyboardInterrupt:
+            from drkit import process
+
+            process.stop_all()
+            _fail(130, "interrupted", "", as_json=as_json)
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read our output has gone; nobody is left to be told
+            raise typer.Exit(1) from None
+        except Exception:  # noqa: BLE001 - the last resort: an honest report and the documented exit code
+            print(mask(traceback.format_exc()), file=sys.stderr)
+            _fail(1, "unexpected error", "please report it with the lines above", as_json=as_json)
+
+    return run
+
+
+def _interrupt(number: int, _: object) -> None:
+    # A second signal must not interrupt the undoing that the first one began.
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _fail(code: int, message: str, hint: str, *, as_json: bool) -> NoReturn:
+    if as_json:
+        show_json({"error": {"code": code, "message": message, "hint": hint}})
+    print(mask(f"error: {message}"), file=sys.stderr)
+    if hint:
+        print(mask(f"hint: {hint}"), file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def show_json(document: dict[str, Any]) -> None:
+    """The one document on stdout."""
+    print(mask(json.dumps(document, indent=2, ensure_ascii=False)))
+
+
+def table(headings: list[str], rows: list[list[str]]) -> None:
+    """A plain table on stdout, as wide as it needs to be: what a terminal cuts off, a pipe must not lose."""
+    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
+    for row in [headings, *rows]:
+        print(mask("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
+
+
+def indented(text: str, indent: int) -> str:
+    """A text of several lines, each printable and set in by so many spaces."""
+    return "\n".join(" " * indent + printable(line) for line in text.splitlines())
+
+
+def printable(text: str) -> str:
+    """Names come from the cluster and the box: control characters in them do not reach the terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -1,0 +1,42 @@
+"""``drkit prune``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, reporter, set_up, show_json, table
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("prune", epilog=exits(10, 11, 12, 13))(prune)
+
+
+@handled
+def prune(
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would go, and change nothing.")] = False,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove the recovery points that no retention rule keeps, then free their room."""
+    from drkit.clock import SystemClock
+    from drkit.points.prune import prune as work
+
+    setup = set_up(config_file)
+    with reporter() as telling:
+        results = work(setup.config, setup.vaults, setup.verifier, SystemClock(), telling, carry_out=not plan)
+    if as_json:
+        show_json(
+            {
+                "carried_out": not plan,
+                "vaults": {each.vault: {"kept": each.kept, "removed": each.removed} for each in results},
+            }
+        )
+        return
+    rows = [[each.vault, point, f"kept: {why}"] for each in results for point, why in each.kept.items()]
+    rows += [
+        [each.vault, point, "would be removed" if plan else "removed"] for each in results for point in each.removed
+    ]
+    table(["VAULT", "POINT", ""], sorted(rows, key=lambda row: (row[0], row[1]), reverse=True))
