@@ -1,0 +1,1 @@
+"""drkit's tests: ``unit`` without I/O, ``contract`` for each port, ``lab`` against real PostgreSQL, Borg and sshd."""

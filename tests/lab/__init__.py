@@ -1,0 +1,1 @@
+"""Tests that run the real command line against real PostgreSQL, real Borg and a real sshd on loopback."""

@@ -1,0 +1,171 @@
+"""Plan, journal and the stream out of the vault."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drkit.errors import PreflightFailed, VerificationFailed
+from drkit.points.select import Chosen, RecoverySet
+from drkit.restore import journal, plan
+from drkit.restore.stream import feed
+from tests.contract.memory_vault import MemoryVault
+from tests.contract.streams import stream
+from tests.unit.builders import NOON, point, source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from drkit.vault.port import Reader
+
+NOW = NOON + timedelta(hours=1)
+
+
+def _chosen(*names: str) -> list[Chosen]:
+    sources = [source(name) for name in names]
+    whole = point(NOON, sources)
+    return [Chosen(each, whole) for each in sources]
+
+
+def _plan(databases: list[str], *names: str, roles: tuple[str, ...] = ("globals/a",)) -> plan.Plan:
+    return plan.make("spare", databases, RecoverySet(tuple(_chosen(*names))), _chosen(*roles), NOW)
+
+
+def test_a_plan_is_the_same_each_time() -> None:
+    """Equal sources, target and options make an equal plan."""
+    assert _plan(["a", "b"], "database/a", "database/b") == _plan(["a", "b"], "database/a", "database/b")
+
+
+def test_roles_come_before_databases_and_proofs_last() -> None:
+    """A database's steps are made, loaded, proven in this order, after the roles."""
+    steps = [step.id for step in _plan(["a"], "database/a").steps]
+    assert steps == ["roles globals/a", "create a", "load a", "settings a", "analyze a", "prove a"]
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=8, unique=True))
+def test_a_step_needs_only_what_stands_before_it(databases: list[str]) -> None:
+    """Ids are unique and needs point backwards: the order of the plan is one in which it can be carried out."""
+    made = _plan(databases, *(f"database/{name}" for name in databases))
+    done: set[str] = set()
+    for step in made.steps:
+        assert step.id not in done
+        assert set(step.needs) <= done
+        done.add(step.id)
+    assert {step.database for step in made.steps if step.action == plan.LOAD} == set(databases)
+
+
+def test_a_source_without_a_place_is_refused() -> None:
+    """A target that lacks a database is named with what it has, before anything is done."""
+    with pytest.raises(PreflightFailed, match=r"no database for database/b \(it has: a\)") as refused:
+        _plan(["a"], "database/a", "database/b")
+    assert "clusters.spare.databases" in refused.value.hint
+
+
+def test_a_long_name_finds_its_place_by_its_end() -> None:
+    """A database is bound by its whole name first, then by its last part."""
+    assert plan.bind("database/postgres/main-db/docfast", ["docfast"]) == "docfast"
+    assert plan.bind("database/a/b", ["b", "a/b"]) == "a/b"
+    assert plan.bind("database/a/b", ["a"]) is None
+
+
+def test_the_plan_shows_what_it_draws_on_and_how_old_that_is() -> None:
+    """Ages are those of the points; all roles are made only where they were asked for."""
+    made = _plan(["a"], "database/a")
+    assert [(each.source, each.age) for each in made.draws_on] == [("globals/a", 3600), ("database/a", 3600)]
+    assert not made.all_roles
+    assert _plan(["a"], "database/a", "globals/a").all_roles
+
+
+def test_a_journal_tells_what_was_written() -> None:
+    """The plan, the last word on each step, and whether the restore came to its end."""
+    begun = journal.begin("spare", "1", {"target": "Größe"})
+    begun.write(step="load a", status=journal.STARTED)
+    assert journal.read(begun) == journal.History({"target": "Größe"}, {"load a": journal.STARTED})
+    begun.write(step="load a", status=journal.DONE)
+    begun.write(status=journal.FINISHED)
+    assert journal.read(begun) == journal.History({"target": "Größe"}, {"load a": journal.DONE}, finished=True)
+
+
+def test_a_line_that_was_cut_off_was_not_written() -> None:
+    """Wherever a crash cut the last line, everything before it counts."""
+    begun = journal.begin("spare", "1", {"target": "spare"})
+    begun.write(step="load a", status=journal.STARTED)
+    before = begun.path.read_bytes()
+    begun.write(step="load a", status=journal.DONE)
+    whole = begun.path.read_bytes()
+    for end in range(len(before), len(whole) - 1):
+        begun.path.write_bytes(whole[:end])
+        history = journal.read(begun)
+        assert history is not None
+        assert history.steps == {"load a": journal.STARTED}
+
+
+def test_a_journal_without_a_plan_is_none() -> None:
+    """A restore that died before its plan reached the disk never began."""
+    begun = journal.begin("spare", "1", {})
+    begun.path.write_bytes(b'{"pla')
+    assert journal.read(begun) is None
+
+
+def test_the_newest_journal_is_the_one_that_was_begun_last() -> None:
+    """Resuming goes on with the last restore to the same target."""
+    assert journal.newest("spare") is None
+    for name in ("20260301T000000Z-ffffff", "20260302T000000Z-000000"):
+        journal.begin("spare", name, {})
+    journal.begin("other", "20270101T000000Z-000000", {})
+    newest = journal.newest("spare")
+    assert newest is not None
+    assert newest.path.stem == "20260302T000000Z-000000"
+
+
+class _SlowVault(MemoryVault):
+    """Gives its archives in small blocks."""
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Reader]:
+        """Ten bytes at a time."""
+        with super().open(name) as reader:
+            yield _SmallBlocks(reader)
+
+
+class _SmallBlocks(io.RawIOBase):
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def read(self, size: int = -1) -> bytes:
+        return self._reader.read(min(10, size))
+
+
+def _stored(content: bytes) -> MemoryVault:
+    vault = _SlowVault()
+    vault.create()
+    with stream(content) as this:
+        vault.store("archive", this, file_name="f")
+    return vault
+
+
+@given(st.binary(max_size=100))
+def test_what_was_sealed_is_written_in_order(content: bytes) -> None:
+    """An archive that is what its descriptor says is written whole."""
+    written: list[bytes] = []
+    sealed = source(archive="archive", size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    feed(_stored(content), sealed, written.append)
+    assert b"".join(written) == content
+
+
+@pytest.mark.parametrize(("size", "sha256"), [(35, "00" * 32), (34, None), (36, None)])
+def test_the_last_block_waits_for_the_checksum(size: int, sha256: str | None) -> None:
+    """What is not what was sealed is never written to its end, so that nobody commits it."""
+    content = b"x" * 35
+    written: list[bytes] = []
+    sealed = source(archive="archive", size=size, sha256=sha256 or hashlib.sha256(content).hexdigest())
+    with pytest.raises(VerificationFailed, match="not what was sealed"):
+        feed(_stored(content), sealed, written.append)
+    assert b"".join(written) == content[:30]
