@@ -37,12 +37,17 @@ def probe_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return archive
 
 
+@pytest.fixture(scope="session")
+def k3s_image(tmp_path_factory: pytest.TempPathFactory, probe_image: Path) -> Iterator[str]:
+    """The image of a machine with k3s on it; asking for the pods' image first skips where none can be made."""
+    yield nodes.make_image(tmp_path_factory.mktemp("image"))
+    nodes.clean_up("image")
+
+
 @pytest.fixture(scope="module")
-def machines(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, probe_image: Path
-) -> Iterator[nodes.Machines]:
+def machines(request: pytest.FixtureRequest, k3s_image: str, probe_image: Path) -> Iterator[nodes.Machines]:
     """A network without machines, and k3s to install on them; all of it is removed after the module."""
     label = "drkit-" + str(request.module.__name__).rpartition(".")[2].replace("_", "-")
-    made = nodes.make_machines(label, next(_SUBNETS), tmp_path_factory.mktemp("image"), probe_image)
+    made = nodes.make_machines(label, next(_SUBNETS), k3s_image, probe_image)
     yield made
     nodes.clean_up(label)

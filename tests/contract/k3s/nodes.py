@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from drkit.lab.k3s import build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 REAL = os.environ.get("DRKIT_K3S_BINARY", "")
 REAL_IMAGES = os.environ.get("DRKIT_K3S_IMAGES", "")
@@ -26,6 +26,7 @@ PROBE = "localhost/drkit-tests/probe:1"
 """The image of the suite's pods: it says who it is, and asks others who they are."""
 
 _LABEL = "drkit-tests.k3s"
+_IMAGE = "drkit-tests/k3s-node"
 _CAPABILITIES = (
     *("AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "DAC_READ_SEARCH", "IPC_LOCK", "IPC_OWNER", "LEASE"),
     *("LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN", "NET_BROADCAST", "SYSLOG", "SYS_ADMIN", "SYS_BOOT"),
@@ -212,26 +213,28 @@ class Machines:
         docker("volume", "rm", f"{node.container}-var", f"{node.container}-rancher")
 
 
-def make_machines(label: str, subnet: str, directory: Path, probe_image: Path) -> Machines:
-    """Make a network and the image of its machines, after removing what a killed run left."""
-    clean_up(label)
-    docker("network", "create", "--label", f"{_LABEL}={label}", "--subnet", subnet, label)
+def make_image(directory: Path) -> str:
+    """Make the image of the suite's machines, once for a session, and return its name."""
     tree = directory / "tree"
     if REAL:
         _lay_out_real(tree)
     else:
         build.write_node_files(build.build(print), tree)
-    image = f"drkit-tests/{label}"
-    dockerfile = directory / "Dockerfile"
-    dockerfile.write_text(f"FROM {_base_image()}\nCOPY tree/ /\n", encoding="utf-8")
-    environment: Mapping[str, str] = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    (directory / "Dockerfile").write_text(f"FROM {_base_image()}\nCOPY tree/ /\n", encoding="utf-8")
     subprocess.run(
-        ["docker", "build", "--quiet", "--label", f"{_LABEL}={label}", "--tag", image, str(directory)],
+        ["docker", "build", "--quiet", "--label", f"{_LABEL}=image", "--tag", _IMAGE, str(directory)],
         check=True,
-        env=environment,
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    return _IMAGE
+
+
+def make_machines(label: str, subnet: str, image: str, probe_image: Path) -> Machines:
+    """Make a network for machines, after removing what a killed run left."""
+    clean_up(label)
+    docker("network", "create", "--label", f"{_LABEL}={label}", "--subnet", subnet, label)
     return Machines(label, subnet, image, probe_image)
 
 
