@@ -11,7 +11,8 @@ from tests.contract.k3s import nodes
 if TYPE_CHECKING:
     from tests.contract.k3s.nodes import Machines, Node
 
-pytestmark = pytest.mark.lab
+# The first fixture builds Kubernetes where the cache is empty.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
