@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import shlex
 import subprocess
 import threading
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from drkit import process
 from drkit.vault import borg_command
+from drkit.vault.creation import Hold
 from drkit.workspace import workspace
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Multiplexer:
         self._master: subprocess.Popen[bytes] | None = None
         self._socket: Path | None = None
         self._cleanup = ExitStack()
+        self._directory: Path | None = None
+        self._holds = itertools.count(1)
 
     def shell(self) -> str:
         """The SSH command line to use now; the first call makes the connection that the others share."""
@@ -47,6 +51,11 @@ class Multiplexer:
             if self._master is None or self._master.poll() is not None or self._socket is None:
                 return self._plain
             return f"{self._plain} -o {shlex.quote(f'ControlPath={self._socket}')}"
+
+    def hold(self) -> Hold:
+        """Something to hold a connection back by, until its word."""
+        with self._lock:
+            return Hold(self._workspace(), next(self._holds))
 
     def complaint(self) -> str:
         """What ssh says of a connection of its own, and nothing where it can be made.
@@ -69,9 +78,7 @@ class Multiplexer:
             self.shell()
 
     def _start(self) -> None:
-        directory = self._cleanup.enter_context(workspace(Path(gettempdir())))
-        atexit.register(self.close)
-        socket = directory / "ssh"
+        socket = self._workspace() / "ssh"
         argv = [*shlex.split(self._plain), "-M", "-N", "-S", str(socket), *self._target]
         # Its complaints are those of the plain connection that is tried next, which reports them.
         self._master = process.spawn(
@@ -82,6 +89,12 @@ class Multiplexer:
             time.sleep(0.005)  # ssh says nowhere when it is ready, other than by making its socket
         if socket.exists() and len(str(socket)) < _LONGEST_SOCKET_PATH:
             self._socket = socket
+
+    def _workspace(self) -> Path:
+        if self._directory is None:
+            self._directory = self._cleanup.enter_context(workspace(Path(gettempdir())))
+            atexit.register(self.close)
+        return self._directory
 
     def close(self) -> None:
         """End the connection, or the attempt to make one."""

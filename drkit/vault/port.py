@@ -85,6 +85,17 @@ class Vault(Protocol):
         """The comment of each named archive, by name; names that are not there are left out."""
         ...
 
+    def prepare(self, name: str, *, file_name: str) -> None:
+        """Start what can be started of a later ``store`` without a comment, while others are stored.
+
+        It takes no lock, and what is prepared and never stored leaves nothing.
+        """
+        ...
+
+    def drop_prepared(self) -> None:
+        """End what was prepared and is not wanted any more."""
+        ...
+
     def store(
         self,
         name: str,

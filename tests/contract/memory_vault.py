@@ -51,6 +51,12 @@ class MemoryVault:
         wanted = set(names)
         return {name: kept.comment for name, kept in self._repository().items() if name in wanted}
 
+    def prepare(self, name: str, *, file_name: str) -> None:
+        """Nothing here takes time to start."""
+
+    def drop_prepared(self) -> None:
+        """Nothing was prepared."""
+
     def store(
         self,
         name: str,
