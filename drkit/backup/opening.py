@@ -64,14 +64,7 @@ def _open(config: Config, vault: Vault, clock: Clock, reporter: Reporter) -> Ope
     if known is not None and not dead and signing.existing_signer(config) is not None:
         # Nothing to clear away and nothing to ask: Borg's first call finds out whether the vault is there.
         return OpenVault(vault, newest=known)
-    try:
-        archives = vault.archives()
-    except NoRepository as error:
-        if known is not None:
-            raise gone(vault, error) from None
-        reporter.note(f"vault {vault.name}: making the repository")
-        vault.create()
-        archives = ()
+    archives = _archives(vault, reporter) if known is None else _known_archives(vault)
     debris = leftovers.debris(cluster, archives, dead, clock.now())
     if debris:
         reporter.note(f"vault {vault.name}: removing {len(debris)} archives that no run sealed")
@@ -81,3 +74,18 @@ def _open(config: Config, vault: Vault, clock: Clock, reporter: Reporter) -> Ope
     parsed = (names.parse(archive.name) for archive in archives)
     times = [time for parts in parsed if parts and parts.cluster == cluster and (time := names.time_of(parts.point))]
     return OpenVault(vault, archives, max(times, default=None))
+
+
+def _archives(vault: Vault, reporter: Reporter) -> tuple[Archive, ...]:
+    """What a vault holds that this machine has never sealed a point in: mostly, it is yet to be made."""
+    if vault.create():
+        reporter.note(f"vault {vault.name}: made the repository")
+        return ()
+    return vault.archives()
+
+
+def _known_archives(vault: Vault) -> tuple[Archive, ...]:
+    try:
+        return vault.archives()
+    except NoRepository as error:
+        raise gone(vault, error) from None

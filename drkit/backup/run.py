@@ -70,21 +70,26 @@ class Run:
             Interrupted: a signal came; what was stored has been removed again.
         """
         wanted = {source.vault: self._vaults[source.vault] for source in sources}
-        with ExitStack() as locks:
+        with ExitStack() as stack:
             for vault in wanted.values():
                 wait = self._config.vaults[vault.name].lock_wait  # type: ignore[index]  # names come from the same mapping
-                locks.enter_context(hold(vault, "drkit backup", wait, self._reporter))
+                stack.enter_context(hold(vault, "drkit backup", wait, self._reporter))
+            stack.callback(self._close)
+            created = self._clock.now().replace(microsecond=0)
+            point = self._begin(created, sources)
             ready, failed = open_all(self._config, wanted, self._clock, self._reporter)
             if self._config.staging is not None and self._config.staging.exists():
                 remove_orphans(self._config.staging)
             signer = signing.signer(self._config, may_create=self._may_create_key(ready.values()))
-            created = self._created(ready.values())
-            point = names.new_point(created)
+            later = self._after_newest(created, ready.values())
+            if later != created:
+                self._close()
+                point = self._begin(later, sources)
             for each in ready.values():
                 leftovers.begin(each.vault, point)
             try:
-                entries = self._store_all(point, sources, ready, failed)
-                outcome = self._seal(point, created, entries, signer)
+                entries = self._store_all(sources, ready, failed)
+                outcome = self._seal(point, later, entries, signer)
             except KeyboardInterrupt:
                 self._undo()
                 self._forget(ready, point)
@@ -92,14 +97,35 @@ class Run:
             self._forget((name for name in ready if not self._storing[name].full), point)
             return outcome
 
+    def _begin(self, created: datetime, sources: Sequence[Source]) -> str:
+        """Name the point, and let its first archives be prepared while the vaults are being opened."""
+        point = names.new_point(created)
+        self._storing = {
+            name: Storing(
+                self._vaults[name],
+                self._cluster,
+                point,
+                [source for source in sources if source.vault == name],
+                self._clock,
+                self._reporter,
+            )
+            for name in dict.fromkeys(source.vault for source in sources)
+        }
+        for storing in self._storing.values():
+            storing.prepare_first()
+        return point
+
+    def _close(self) -> None:
+        for storing in self._storing.values():
+            storing.close()
+
     def _may_create_key(self, ready: Iterable[OpenVault]) -> bool:
         if self._config.trusted_keys:
             return True
         return not any(names.parse(archive.name) for each in ready for archive in each.archives)
 
-    def _created(self, ready: Iterable[OpenVault]) -> datetime:
+    def _after_newest(self, now: datetime, ready: Iterable[OpenVault]) -> datetime:
         """Now, or just after the newest point where the clock has gone back: newest must always mean latest made."""
-        now = self._clock.now().replace(microsecond=0)
         newest = max((each.newest for each in ready if each.newest), default=now - _ONE_SECOND)
         if now > newest:
             return now
@@ -112,21 +138,11 @@ class Run:
         return newest + _ONE_SECOND
 
     def _store_all(
-        self,
-        point: str,
-        sources: Sequence[Source],
-        ready: Mapping[str, OpenVault],
-        failed: Mapping[str, DrkitError],
+        self, sources: Sequence[Source], ready: Mapping[str, OpenVault], failed: Mapping[str, DrkitError]
     ) -> tuple[SourceEntry, ...]:
-        self._storing = {
-            name: Storing(each.vault, self._cluster, point, self._clock, self._reporter) for name, each in ready.items()
-        }
         entries = [self._not_opened(source, failed[source.vault]) for source in sources if source.vault in failed]
         with ThreadPoolExecutor(max_workers=len(ready), thread_name_prefix="vault") as pool:
-            futures = [
-                pool.submit(storing.store_all, [source for source in sources if source.vault == name])
-                for name, storing in self._storing.items()
-            ]
+            futures = [pool.submit(self._storing[name].store_all) for name in ready]
             try:
                 for future in futures:
                     entries += future.result()
@@ -180,9 +196,9 @@ class Run:
 
     def _nothing_stored(self, entries: Sequence[SourceEntry]) -> None:
         """Raise what fits: the vault's own error where no source had a chance, else that all of them failed."""
-        unusable = [storing.fatal for storing in self._storing.values() if storing.unusable and storing.fatal]
-        if len(unusable) == len(self._storing):
-            raise unusable[0]
+        tried = [storing for storing in self._storing.values() if storing.tried]
+        if tried[0].fatal is not None and all(storing.unusable for storing in tried):
+            raise tried[0].fatal
         failures = "\n".join(f"  {entry.name}: {entry.error}" for entry in entries)
         raise BackupFailed(f"every source failed; nothing was sealed\n{failures}", "test each connection: drkit check")
 

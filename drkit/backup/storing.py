@@ -6,7 +6,6 @@ Borg takes one writer, so while a source is stored the next one is being started
 from __future__ import annotations
 
 import traceback
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,16 +42,23 @@ _PASSED_OVER = (SourceFailed, PreflightFailed, ConnectionCut)
 class Storing:
     """Stores sources into one vault. Make it, call ``store_all`` once; the fields say how it went."""
 
-    def __init__(self, vault: Vault, cluster: str, point: str, clock: Clock, reporter: Reporter) -> None:
+    def __init__(
+        self, vault: Vault, cluster: str, point: str, sources: Sequence[Source], clock: Clock, reporter: Reporter
+    ) -> None:
         self.vault = vault
         self.archives: list[str] = []
         """What has been stored, kept up to date for whoever has to undo it."""
         self.fatal: DrkitError | None = None
         """Why the vault was given up."""
+        self.tried = 0
+        """How many sources were begun."""
         self.warnings: list[str] = []
-        self._cluster, self._point = cluster, point
+        self._cluster, self._point, self._sources = cluster, point, sources
         self._clock, self._reporter = clock, reporter
-        self._tried = 0
+        self._preparer = ThreadPoolExecutor(1, f"prepare {vault.name}")
+        self._preparing: list[Future[None]] = []
+        self._opener = ThreadPoolExecutor(1, f"open for {vault.name}")
+        self._opening: dict[int, Future[_Opened]] = {}
 
     @property
     def full(self) -> bool:
@@ -62,33 +68,50 @@ class Storing:
     @property
     def unusable(self) -> bool:
         """Whether the vault was given up at the first source: the trouble is the vault's and no source's."""
-        return self.fatal is not None and not self.full and self._tried == 1
+        return self.fatal is not None and not self.full and self.tried == 1
 
-    def store_all(self, sources: Sequence[Source]) -> list[SourceEntry]:
+    def prepare_first(self) -> None:
+        """Let the vault get ready for the first source, in the background."""
+        self._prepare(1)
+
+    def close(self) -> None:
+        """End what was prepared and is not wanted any more."""
+        self._preparer.shutdown(cancel_futures=True)
+        self.vault.drop_prepared()
+
+    def store_all(self) -> list[SourceEntry]:
         """Store all of them; one entry for each, stored or failed."""
         entries: list[SourceEntry] = []
-        with ThreadPoolExecutor(1, "open ahead") as opener, ThreadPoolExecutor(1, "prepare ahead") as preparer:
-            preparing = [preparer.submit(self._prepare, source) for source in sources[:1]]
-            opening = deque([opener.submit(_open, sources[0])])
-            try:
-                for position, source in enumerate(sources):
-                    opening.extend(opener.submit(_open, each) for each in sources[position + 1 : position + 2])
-                    preparing += [
-                        preparer.submit(self._prepare, each)
-                        for each in sources[len(preparing) : position + 1 + _PREPARED]
-                    ]
-                    preparing[position].result()
-                    self._tried += 1
-                    entries.append(self._store(source, opening.popleft()))
-                    if self.fatal is not None:
-                        break
-            finally:
-                for unused in opening:
-                    _close_unused(unused)
-                preparer.shutdown(cancel_futures=True)
-                self.vault.drop_prepared()
-        entries += [self.failure(source, self.fatal, "") for source in sources[len(entries) :] if self.fatal]
+        try:
+            for position in range(len(self._sources)):
+                self._open(position)
+                self._prepare(position + 1)
+                self._preparing[position].result()
+                self.tried += 1
+                entries.append(self._store(position))
+                if self.fatal is not None:
+                    break
+        finally:
+            self._opener.shutdown()
+            for unused in self._opening.values():
+                _close_unused(unused)
+            self.close()
+        entries += [self.failure(source, self.fatal, "") for source in self._sources[len(entries) :] if self.fatal]
         return entries
+
+    def _look_ahead(self, position: int) -> None:
+        """Begin what follows: called when a source's bytes move, so that what is to come does not delay them."""
+        self._open(position + 1)
+        self._prepare(position + 1 + _PREPARED)
+
+    def _open(self, position: int) -> None:
+        if position < len(self._sources) and position not in self._opening:
+            self._opening[position] = self._opener.submit(_open, self._sources[position])
+
+    def _prepare(self, upto: int) -> None:
+        self._preparing += [
+            self._preparer.submit(self._prepare_one, source) for source in self._sources[len(self._preparing) : upto]
+        ]
 
     def failure(self, source: Source, error: DrkitError, started: str) -> SourceEntry:
         """The entry of a source that failed, after telling the user."""
@@ -100,18 +123,19 @@ class Storing:
     def _archive(self, source: Source) -> str:
         return str(names.ArchiveName(self._cluster, self._point, names.slug(source.name)))
 
-    def _prepare(self, source: Source) -> None:
+    def _prepare_one(self, source: Source) -> None:
         with suppress(DrkitError, KeyboardInterrupt):  # storing it meets the same trouble, and reports it
             self.vault.prepare(self._archive(source), file_name=source.file_name)
 
-    def _store(self, source: Source, opening: Future[_Opened]) -> SourceEntry:
+    def _store(self, position: int) -> SourceEntry:
         """Store one source; sets ``fatal`` where the vault is not worth another try in this run."""
+        source, opening = self._sources[position], self._opening.pop(position)
         started = to_text(self._clock.now())
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     opened = opening.result() if attempt == 1 else _open(source)
-                    return self._stored(source, opened, started)
+                    return self._stored(position, opened, started)
                 except TablesBusy:
                     if attempt == ATTEMPTS:
                         raise
@@ -128,10 +152,16 @@ class Storing:
             return self.failure(source, SourceFailed(f"unexpected: {error!r}"), started)
         raise AssertionError  # the loop returns or raises
 
-    def _stored(self, source: Source, opened: _Opened, started: str) -> SourceEntry:
+    def _stored(self, position: int, opened: _Opened, started: str) -> SourceEntry:
+        source = self._sources[position]
         name = self._archive(source)
+
+        def progress(count: int) -> None:
+            self._look_ahead(position)
+            task.update(count)
+
         with opened as stream, self._reporter.task(source.name) as task:
-            stored = self.vault.store(name, stream, file_name=source.file_name, progress=task.update)
+            stored = self.vault.store(name, stream, file_name=source.file_name, progress=progress)
             self.archives.append(name)
             details = stream.details()
         self._compare_clocks(source, details)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import select
-import shlex
 import shutil
 import socket
 import subprocess
@@ -19,7 +18,6 @@ from drkit import errors, process, state
 from drkit.vault import borg_command as command
 from drkit.vault import borg_outcome as outcome
 from drkit.vault import gate, hostkeys
-from drkit.vault import hold as holding
 from drkit.vault.creation import STALL_SECONDS, Creation
 from drkit.vault.multiplex import Multiplexer
 from drkit.vault.port import Archive, StoredArchive
@@ -78,13 +76,17 @@ class BorgVault:
         if self._ssh is not None:
             self._ssh.begin()
 
-    def create(self) -> None:
+    def create(self) -> bool:
         """Make the repository; a local one keeps some room free (Borg, "additional_free_space")."""
-        self._call(command.create_repository(self.repository))
+        try:
+            self._call(command.create_repository(self.repository))
+        except errors.RepositoryExists:
+            return False
         if not self.repository.url.startswith("ssh://"):
             total = shutil.disk_usage(self.repository.url).total
             spare = min(total // _FREE_SPACE_PART, _FREE_SPACE_MOST)
             self._call(command.set_additional_free_space(self.repository, spare))
+        return True
 
     def archives(self) -> tuple[Archive, ...]:
         """All archives, oldest first."""
@@ -104,9 +106,10 @@ class BorgVault:
     def prepare(self, name: str, *, file_name: str) -> None:
         """Start Borg and the far side for a later ``store``; it takes no lock before then. Local ones start fast."""
         if self._ssh is not None and name not in self._prepared:
-            hold = self._ssh.hold()
-            shell = shlex.join([sys.executable, "-I", "-S", holding.__file__, str(hold.path)])
-            self._prepared[name] = self._create(name, file_name, "", f"{shell} {self._shell()}", hold)
+            shell, hold = self._ssh.held()
+            self._prepared[name] = self._create(name, file_name, "", shell, hold)
+            self._ssh.shell()  # returns when the shared connection is there, or cannot be made
+            hold.next()
 
     def store(
         self,

@@ -27,7 +27,7 @@ _END_SECONDS = 600.0
 
 
 class Hold:
-    """The drkit side of ``drkit.vault.hold``: a FIFO into which the word is written."""
+    """The drkit side of ``drkit.vault.hold``: a FIFO into which the two words are written."""
 
     def __init__(self, directory: Path, number: int) -> None:
         self.path = directory / f"hold-{number}"
@@ -35,8 +35,8 @@ class Hold:
         # Both ways, so that neither end waits for the other, and a word given early stays until it is read.
         self._fifo = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
 
-    def release(self) -> None:
-        """Let Borg speak."""
+    def next(self) -> None:
+        """Give the first word, which lets ssh connect, or the second, which lets Borg speak."""
         os.write(self._fifo, b"!")
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class Creation:
         with suppress(ConnectionError):
             socket.send_fds(self._control, [b"fd"], [stream.fileno()])
         if self._hold is not None:
-            self._hold.release()
+            self._hold.next()
         ended = self._follow(stream, progress)
         ready, _, _ = select.select([self._stdout], [], [], STALL_SECONDS)
         printed = self._stdout.read() if ready else b""

@@ -6,6 +6,7 @@ import atexit
 import itertools
 import shlex
 import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from drkit import process
 from drkit.vault import borg_command
+from drkit.vault import hold as hold_program
 from drkit.vault.creation import Hold
 from drkit.workspace import workspace
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _SSH_FAILED = 255
 """ssh's own exit status, as opposed to that of what it ran (ssh, "EXIT STATUS")."""
+_SOCKET = "ssh"
 _LONGEST_SOCKET_PATH = 90
 """A Unix socket's path ends at 108 bytes, and ssh adds some while it makes one."""
 
@@ -37,6 +40,7 @@ class Multiplexer:
         self._target = [*(["-p", str(parts.port)] if parts.port else []), target]
         self._plain = borg_command.remote_shell(ssh)
         self._lock = threading.Lock()
+        self._directory_lock = threading.Lock()
         self._master: subprocess.Popen[bytes] | None = None
         self._socket: Path | None = None
         self._cleanup = ExitStack()
@@ -50,12 +54,18 @@ class Multiplexer:
                 self._start()
             if self._master is None or self._master.poll() is not None or self._socket is None:
                 return self._plain
-            return f"{self._plain} -o {shlex.quote(f'ControlPath={self._socket}')}"
+            return self._sharing(self._socket)
 
-    def hold(self) -> Hold:
-        """Something to hold a connection back by, until its word."""
-        with self._lock:
-            return Hold(self._workspace(), next(self._holds))
+    def held(self) -> tuple[str, Hold]:
+        """An SSH command line that waits for two words, and what gives them; the connection need not be there yet.
+
+        Where it comes to nothing, ssh makes one of its own (ssh_config, ControlPath), and says what is wrong.
+        """
+        with self._directory_lock:
+            directory = self._workspace()
+            hold = Hold(directory, next(self._holds))
+        holding = shlex.join([sys.executable, "-I", "-S", hold_program.__file__, str(hold.path)])
+        return f"{holding} {self._sharing(directory / _SOCKET)}", hold
 
     def complaint(self) -> str:
         """What ssh says of a connection of its own, and nothing where it can be made.
@@ -78,7 +88,8 @@ class Multiplexer:
             self.shell()
 
     def _start(self) -> None:
-        socket = self._workspace() / "ssh"
+        with self._directory_lock:
+            socket = self._workspace() / _SOCKET
         argv = [*shlex.split(self._plain), "-M", "-N", "-S", str(socket), *self._target]
         # Its complaints are those of the plain connection that is tried next, which reports them.
         self._master = process.spawn(
@@ -89,6 +100,9 @@ class Multiplexer:
             time.sleep(0.005)  # ssh says nowhere when it is ready, other than by making its socket
         if socket.exists() and len(str(socket)) < _LONGEST_SOCKET_PATH:
             self._socket = socket
+
+    def _sharing(self, socket: Path) -> str:
+        return f"{self._plain} -o {shlex.quote(f'ControlPath={socket}')}"
 
     def _workspace(self) -> Path:
         if self._directory is None:

@@ -69,8 +69,8 @@ class Vault(Protocol):
         """A short stable name of the place, fit for a file name: for locks and records."""
         ...
 
-    def create(self) -> None:
-        """Make the repository."""
+    def create(self) -> bool:
+        """Make the repository unless there is one; whether it was made."""
         ...
 
     def archives(self) -> tuple[Archive, ...]:

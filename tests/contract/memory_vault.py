@@ -36,11 +36,12 @@ class MemoryVault:
         self.identity = f"memory-{name}"
         self._kept: dict[str, _Kept] | None = None
 
-    def create(self) -> None:
-        """Make the repository."""
+    def create(self) -> bool:
+        """Make the repository unless there is one."""
         if self._kept is not None:
-            raise DrkitError(f"vault {self.name} holds a repository already")
+            return False
         self._kept = {}
+        return True
 
     def archives(self) -> tuple[Archive, ...]:
         """All archives, oldest first."""
