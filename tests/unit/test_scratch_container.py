@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from drkit.config.model import Postgresql
+from drkit.errors import PreflightFailed
 from drkit.postgres.scratch import container
 
 
@@ -17,6 +18,12 @@ def test_the_users_engine_is_used() -> None:
     assert container.engine({}).command == ("docker",)
     named = container.engine({"DOCKER_HOST": "unix:///run/user/1000/docker.sock", "DOCKER_CONTEXT": ""})
     assert named.command == ("docker", "--host", "unix:///run/user/1000/docker.sock")
+
+
+def test_an_engine_that_hangs_is_not_waited_for() -> None:
+    """An engine that does not answer in time is a preflight that failed, not a drkit that hangs."""
+    with pytest.raises(PreflightFailed, match="does not answer"):
+        container.Engine(("sleep",)).run("60", deadline=0.1)
 
 
 def test_a_container_gets_no_network_no_rights_and_no_secret() -> None:

@@ -64,8 +64,16 @@ class Engine:
     command: tuple[str, ...]
 
     def run(self, *arguments: str, deadline: float = _ANSWER_SECONDS) -> process.Completed:
-        """Run a command of the engine to its end; raises what ``process.run`` does."""
-        return process.run([*self.command, *arguments], deadline=deadline, env=process.clean_environment())
+        """Run a command of the engine to its end.
+
+        Raises:
+            FileNotFoundError: there is no such command.
+            PreflightFailed: the engine did not answer within ``deadline`` seconds.
+        """
+        try:
+            return process.run([*self.command, *arguments], deadline=deadline, env=process.clean_environment())
+        except process.DeadlineExceeded as error:
+            raise PreflightFailed(f"the Docker engine does not answer: {error}", "restart it") from None
 
 
 def engine(environment: Mapping[str, str]) -> Engine:
@@ -166,8 +174,6 @@ def _see_engine(docker: Engine, major: int) -> None:
         done = docker.run("version", "--format", "{{.Server.Version}}")
     except FileNotFoundError:
         raise _lacking(major, "there is no docker command", "install Docker") from None
-    except process.DeadlineExceeded as error:
-        raise _lacking(major, f"the Docker engine does not answer: {error}", "restart the Docker engine") from None
     if done.status != 0:
         raise _lacking(
             major,
@@ -180,13 +186,9 @@ def _see_image(docker: Engine, major: int, image: str, reporter: Reporter) -> No
     if docker.run("image", "inspect", "--format", "{{.Id}}", image).status == 0:
         return
     with reporter.task(f"pulling {image}"):
-        try:
-            done = docker.run("pull", "--quiet", image, deadline=_PULL_SECONDS)
-            said = process.tail(done.stderr) or "docker pull failed" if done.status != 0 else ""
-        except process.DeadlineExceeded as error:
-            said = str(error)
-        if said:
-            why = f"the image {image} is not in the Docker engine and cannot be pulled\n{said}"
+        done = docker.run("pull", "--quiet", image, deadline=_PULL_SECONDS)
+        if done.status != 0:
+            why = f"the image {image} is not in the Docker engine and cannot be pulled\n{process.tail(done.stderr)}"
             raise _lacking(major, why, "name an image in postgresql.scratch_image")
 
 
@@ -217,7 +219,7 @@ def _end(docker: Engine, name: str, running: subprocess.Popen[bytes]) -> None:
             running.wait(_END_SECONDS)
     finally:
         process.stop(running)
-        with suppress(process.DeadlineExceeded):
+        with suppress(PreflightFailed):
             docker.run("rm", "--force", "--volumes", name)
 
 
