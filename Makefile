@@ -18,6 +18,7 @@ demo: setup ## back up, lose and restore a database of its own, and clean up
 	@$(PYTHON_ENV)/python -m demo
 
 test: setup ## run the tests (PYTEST_ARGS="-k name" to choose)
+	-@tools/engine
 	@$(PYTHON_ENV)/python -m pytest $(PYTEST_ARGS)
 
 lint: setup ## ruff, formatting and mypy
