@@ -61,8 +61,3 @@ def read(name: str, base: str = BASE) -> Recipe:
     directory = IMAGES / name
     files = (path for path in sorted(directory.rglob("*")) if path.is_file())
     return Recipe(name, base, tuple(File(str(path.relative_to(directory)), path.read_bytes()) for path in files))
-
-
-def node() -> Recipe:
-    """A machine for a cluster."""
-    return read("node")
