@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+import tarfile
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from drkit import process
 from drkit.errors import DrkitError, PreflightFailed
-from drkit.lab.recipes import BASE, REPOSITORY, SUITE, Recipe
+from drkit.lab.recipes import BASE, REPOSITORY, SUITE, Layer, Recipe
 from drkit.state import cache_dir, exclusive
 from drkit.workspace import workspace
 
@@ -41,8 +42,33 @@ def ensure(engine: DockerClient, recipe: Recipe, reporter: Reporter) -> str:
             if recipe.base == BASE:
                 ensure_base(engine, reporter)
             with reporter.task(f"building the image {recipe.name}"):
-                _build(engine, recipe, reporter)
+                _build(engine, recipe.name, recipe.tag, recipe.base, io.BytesIO(recipe.context()), reporter)
     return recipe.tag
+
+
+def ensure_layer(engine: DockerClient, layer: Layer, reporter: Reporter) -> str:
+    """See that the image of ``layer`` is there, and return its tag; raises what ``ensure`` does."""
+    if is_here(engine, layer.tag):
+        return layer.tag
+    with _one_at_a_time(layer.name, reporter), workspace(cache_dir() / "lab") as directory:
+        if not is_here(engine, layer.tag):
+            root = directory / "root"
+            root.mkdir(mode=0o755)
+            layer.lay_out(root)
+            with reporter.task(f"building the image {layer.name}"), (directory / "context.tar").open("w+b") as file:
+                _layer_context(root, file)
+                _build(engine, layer.name, layer.tag, layer.base, file, reporter)
+    return layer.tag
+
+
+def _layer_context(root: Path, file: BinaryIO) -> None:
+    dockerfile = b"ARG BASE\nFROM ${BASE}\nCOPY root/ /\n"
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(dockerfile)
+        archive.addfile(entry, io.BytesIO(dockerfile))
+        archive.add(root, "root")
+    file.seek(0)
 
 
 def ensure_base(engine: DockerClient, reporter: Reporter) -> None:
@@ -81,15 +107,15 @@ def _one_at_a_time(name: str, reporter: Reporter) -> Any:
     )
 
 
-def _build(engine: DockerClient, recipe: Recipe, reporter: Reporter) -> None:
+def _build(engine: DockerClient, name: str, tag: str, base: str, context: BinaryIO, reporter: Reporter) -> None:
     # The classic builder on purpose: it is in every engine, while BuildKit's client is a package of its own.
     lines: list[str] = []
     answer = engine.api.build(
-        fileobj=io.BytesIO(recipe.context()),
+        fileobj=context,
         custom_context=True,
-        tag=recipe.tag,
-        buildargs={"BASE": recipe.base},
-        labels={f"{REPOSITORY}.image": recipe.name},
+        tag=tag,
+        buildargs={"BASE": base},
+        labels={f"{REPOSITORY}.image": name},
         rm=True,
         forcerm=True,
         decode=True,
@@ -100,15 +126,15 @@ def _build(engine: DockerClient, recipe: Recipe, reporter: Reporter) -> None:
             text = str(message.get("stream", "")).strip()
             lines.append(text)
             if text.startswith("Step "):
-                reporter.note(f"{recipe.name}: {text.split(' : ', 1)[0].lower()}")
+                reporter.note(f"{name}: {text.split(' : ', 1)[0].lower()}")
             if "error" in message:
                 said = process.tail("\n".join([*lines, message["error"]]))
                 raise DrkitError(
-                    f"the image {recipe.name} could not be built\n{said}",
+                    f"the image {name} could not be built\n{said}",
                     "Debian's package mirror must be reachable from containers",
                 )
     except APIError as error:
-        raise DrkitError(f"the image {recipe.name} could not be built: {error}") from error
+        raise DrkitError(f"the image {name} could not be built: {error}") from error
 
 
 def _bootstrap(engine: DockerClient, reporter: Reporter) -> None:

@@ -142,6 +142,13 @@ def get(engine: DockerClient, name: str) -> docker.models.containers.Container |
         return None
 
 
+def states(engine: DockerClient, lab: str) -> dict[str, str]:
+    """What the engine says of each container of the lab, by its name."""
+    mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={lab}"}
+    found = engine.containers.list(all=True, filters=mine, ignore_removed=True)
+    return {str(container.name): container.status for container in found}
+
+
 def place(container: docker.models.containers.Container, files: Iterable[Placed]) -> None:
     """Put files into a container, which need not run."""
     buffer = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from pathlib import Path
@@ -60,6 +61,8 @@ def _unreachable(error: Exception) -> PreflightFailed:
             "the Docker engine is here, and this user may not use it",
             "run it as root, or: sudo usermod -aG docker $USER, and log in again",
         )
+    if named := os.environ.get("DOCKER_HOST"):
+        return PreflightFailed(f"no Docker engine answers at {named}: {text}", "start it, or unset DOCKER_HOST")
     if shutil.which("dockerd", path="/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin") is None:
         return PreflightFailed(
             "there is no Docker engine on this machine", "install it (Debian: apt-get install docker.io debootstrap)"

@@ -7,6 +7,10 @@ import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REPOSITORY = "drkit-lab"
 IMAGES = Path(__file__).parent / "images"
@@ -54,6 +58,32 @@ class Recipe:
                 entry.size, entry.mode = len(file.content), 0o644
                 archive.addfile(entry, io.BytesIO(file.content))
         return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Files laid over another image: what is too large for a recipe.
+
+    Args:
+        name: of the image.
+        base: the tag of the image that it stands on.
+        digest: names what ``lay_out`` lays out: the same files, the same digest.
+        lay_out: writes the files below a directory, as they shall be below ``/``.
+    """
+
+    name: str
+    base: str
+    digest: str
+    lay_out: Callable[[Path], None]
+
+    @property
+    def tag(self) -> str:
+        """The image's name, as for a recipe."""
+        return f"{REPOSITORY}/{self.name}:{_short(f'{self.base} {self.digest}')}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
 
 
 def read(name: str, base: str = BASE) -> Recipe:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from docker.errors import DockerException
 
 from drkit import process
 from drkit.errors import DrkitError, TargetNotEmpty
@@ -26,8 +29,7 @@ from drkit.lab.topology import BOX_PORT, DATABASE_PORT, DNS_PORT, SSH_PORT, Role
 from drkit.state import exclusive, write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Mapping
 
     import docker.models.containers
     from docker import DockerClient
@@ -43,15 +45,25 @@ _BOOT_SECONDS = 120.0
 HOST_KEY = "/var/lib/lab/ssh_host_ed25519_key.pub"
 
 
-def held(lab: str, doing: str, reporter: Reporter) -> AbstractContextManager[None]:
-    """The lab for oneself: two commands do not change one lab at once."""
-    return exclusive(
+@contextmanager
+def held(lab: str, doing: str, reporter: Reporter) -> Iterator[None]:
+    """The lab for oneself: two commands do not change one lab at once.
+
+    Raises:
+        DrkitError: another process still holds it; or the engine refused something in the body.
+    """
+    lock = exclusive(
         f"lab-{lab}",
         doing,
         WAIT_SECONDS,
         lambda holder: DrkitError(f"the lab {lab} is still held by {holder}", "wait for it, or end it"),
         lambda holder: reporter.note(f"the lab {lab} is held by {holder}: waiting for it"),
     )
+    try:
+        with lock:
+            yield
+    except DockerException as error:
+        raise DrkitError(f"the Docker engine refused: {error}", "its own log says more") from error
 
 
 def up(engine: DockerClient, spec: LabSpec, reporter: Reporter) -> Topology:

@@ -1,0 +1,74 @@
+"""Makes a cluster of a lab's nodes: k3s on each, as its ``config.yaml`` says, until all of them are Ready."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from drkit import process
+from drkit.lab import cluster, containers
+from drkit.lab.topology import Role
+from drkit.state import write_durably
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import docker.models.containers
+    from docker import DockerClient
+
+    from drkit.lab.files import LabFiles
+    from drkit.lab.topology import Container, Topology
+    from drkit.observe.progress import Reporter
+
+_API_SECONDS = 180.0
+_READY_SECONDS = 300.0
+
+
+def join(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Reporter) -> None:
+    """See that k3s runs on all nodes now and after each boot, and that the cluster counts all of them as Ready.
+
+    Raises:
+        DrkitError: it did not come to that; the message has what the cluster said last.
+    """
+    founder = lab.the(Role.SERVER)
+    first = engine.containers.get(founder.name)
+    with reporter.task("starting the cluster"):
+        _enable(engine, founder)
+        containers.wait("the Kubernetes API", lambda: _kubectl(first, "get", "--raw=/readyz")[0] == 0, _API_SECONDS)
+        for node in lab.nodes:
+            _enable(engine, node)
+        names = [node.member for node in lab.nodes]
+        containers.wait(
+            "all nodes Ready",
+            lambda: set(names) <= set(_ready_nodes(first)),
+            _READY_SECONDS,
+            lambda: process.tail(_kubectl(first, "get", "nodes", "-o", "wide")[1]),
+        )
+    write_durably(files.kubeconfig, cluster.reachable(containers.fetch(first, cluster.KUBECONFIG), lab))
+
+
+def _enable(engine: DockerClient, node: Container) -> None:
+    # Not waited for: a server of several is ready only when others are.
+    containers.run_in(
+        engine.containers.get(node.name), "systemctl", "enable", "--now", "--no-block", cluster.unit(node)
+    )
+
+
+def _kubectl(server: docker.models.containers.Container, *words: str) -> tuple[int | None, str]:
+    return containers.run_in(server, "k3s", "kubectl", *words)
+
+
+def _ready_nodes(server: docker.models.containers.Container) -> Sequence[str]:
+    status, said = _kubectl(server, "get", "nodes", "-o", "json")
+    return ready_nodes(said) if status == 0 else ()
+
+
+def ready_nodes(listed: str) -> list[str]:
+    """The names of the nodes that are Ready, from ``kubectl get nodes -o json``. Pure."""
+    return [
+        node["metadata"]["name"]
+        for node in json.loads(listed)["items"]
+        if any(
+            condition["type"] == "Ready" and condition["status"] == "True" for condition in node["status"]["conditions"]
+        )
+    ]
