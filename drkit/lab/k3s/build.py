@@ -1,0 +1,241 @@
+"""Builds the stand-in's programs once, keeps them by the hash of what they are made of, and lays out a node's files."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drkit import process
+from drkit.errors import PreflightFailed
+from drkit.lab.k3s import images, recipe
+from drkit.state import cache_dir, exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Tell = Callable[[str], None]
+
+_GO_PLACES = ("go", "/usr/local/go/bin/go", "/usr/lib/go/bin/go")
+_BUILD_SECONDS = 3600.0
+_WAIT_SECONDS = 3600.0
+_STEP_SECONDS = 30.0
+_STANDIN = Path(__file__).with_name("standin")
+_UNITS = Path(__file__).with_name("units")
+_LIBRARY = Path("usr/local/lib/k3s-standin")
+_ENTRY = """\
+#!/usr/bin/python3
+# drkit's stand-in for k3s.
+import pathlib
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, "/usr/local/lib/k3s-standin")
+
+from k3s_standin.main import main
+
+if pathlib.Path(sys.argv[0]).name == "kubectl":
+    sys.argv.insert(1, "kubectl")
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The programs, each a static one, by the name of its module."""
+
+    programs: dict[str, Path]
+
+
+def find_go() -> str | None:
+    """A Go on this machine that is new enough; None where there is none."""
+    for place in _GO_PLACES:
+        found = shutil.which(place)
+        if found is None:
+            continue
+        with suppress(process.DeadlineExceeded, OSError):
+            said = process.run([found, "version"], deadline=20.0, env=_environment()).stdout.decode()
+            if recipe.new_enough(said):
+                return found
+    return None
+
+
+def build(tell: Tell, container_image: str | None = None) -> Built:
+    """Build whatever is not in the cache yet: about ten minutes the first time, nothing after that.
+
+    Args:
+        tell: gets lines about the progress.
+        container_image: a local Docker image of Debian trixie to build in where this machine's Go is too old or
+            missing; its package ``golang`` is installed there for the build.
+
+    Raises:
+        PreflightFailed: there is no way to build, or the build failed.
+    """
+    place = _cache()
+    programs = {module.name: place / f"{module.name}-{recipe.digest(module)}" for module in recipe.modules()}
+    if all(path.exists() for path in programs.values()):
+        return Built(programs)
+    with exclusive("lab-k3s-build", "building the lab's Kubernetes", _WAIT_SECONDS, _busy, tell):
+        for module in recipe.modules():
+            if not programs[module.name].exists():
+                _build(module, programs[module.name], tell, container_image)
+    return Built(programs)
+
+
+def _cache() -> Path:
+    place = cache_dir() / "k3s"
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
+def _busy(holder: str) -> PreflightFailed:
+    return PreflightFailed(f"{holder} is building the lab's Kubernetes", "Wait until it is done, or end it.")
+
+
+def _build(module: recipe.Module, program: Path, tell: Tell, container_image: str | None) -> None:
+    go = find_go()
+    if go is None and container_image is None:
+        raise PreflightFailed(
+            f"there is no Go {recipe.GO_NEEDED[0]}.{recipe.GO_NEEDED[1]} or newer on this machine",
+            "Install one, or let the lab build in a container: it needs Docker.",
+        )
+    started = time.monotonic()
+    tell(f"building {module.name} (once for each version; Kubernetes takes about six minutes)")
+    with tempfile.TemporaryDirectory(dir=_cache(), prefix="building-") as directory:
+        source = Path(directory) / "source"
+        shutil.copytree(recipe.MODULES / module.name, source)
+        (source / "go.mod").write_text(recipe.go_mod(module), encoding="utf-8")
+        argv = (
+            _in_container(module, source, container_image)
+            if go is None and container_image is not None
+            else ["nice", "-n", "10", *recipe.build_command(module, go or "go", str(source / "out"))]
+        )
+        _run(module, argv, source, tell)
+        (source / "out").chmod(0o755)
+        (source / "out").replace(program)
+    tell(f"built {module.name} in {time.monotonic() - started:.0f} s")
+
+
+def _in_container(module: recipe.Module, source: Path, container_image: str) -> list[str]:
+    """Build in a container that is thrown away; Go's downloads are kept in a volume for the next module."""
+    command = recipe.build_command(module, "go", "/source/out")
+    quoted = " ".join(f"'{word}'" for word in command)
+    script = (
+        "apt-get update -qq && apt-get install -qq -y --no-install-recommends golang-go ca-certificates >/dev/null && "
+        f"cd /source && CGO_ENABLED=0 GOTOOLCHAIN=auto GOFLAGS= nice -n 10 {quoted}"
+    )
+    return [
+        "docker",
+        "run",
+        "--rm",
+        "--label=drkit.lab.build=k3s",
+        "--network=host",
+        f"--volume={source}:/source",
+        "--volume=drkit-lab-go:/root",
+        container_image,
+        "sh",
+        "-c",
+        script,
+    ]
+
+
+def _run(module: recipe.Module, argv: list[str], source: Path, tell: Tell) -> None:
+    child = process.spawn(argv, env=_environment(), cwd=str(source))
+    if child.stderr is None or child.stdout is None:
+        raise PreflightFailed("the build cannot be watched", "This is a defect of drkit.")
+    words = process.TailReader(child.stderr)
+    output = process.TailReader(child.stdout)
+    try:
+        for waited in _steps(child.poll):
+            tell(f"still building {module.name}: {waited:.0f} s")
+    finally:
+        process.stop(child)
+    if child.returncode != 0:
+        raise PreflightFailed(
+            f"building {module.name} failed: {process.tail(words.text() + output.text())}",
+            "The build needs the Go module proxy, 4 GB of disk and 3 GB of memory; run it again when they are there.",
+        )
+
+
+def _steps(poll: Callable[[], int | None]) -> Iterator[float]:
+    """Wait until ``poll`` says that a child ended; every half minute, the seconds waited so far."""
+    started = time.monotonic()
+    said = started
+    while poll() is None:
+        time.sleep(0.2)
+        now = time.monotonic()
+        if now - started > _BUILD_SECONDS:
+            return
+        if now - said > _STEP_SECONDS:
+            said = now
+            yield now - started
+
+
+def _environment() -> dict[str, str]:
+    """What Go needs: its proxies as the machine names them; it fetches a newer Go where a module asks for one."""
+    own = {name: value for name, value in os.environ.items() if name.startswith(("GO", "HTTP", "http", "NO_", "no_"))}
+    return {**process.clean_environment(), **own, "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": ""}
+
+
+def packaged_images(built: Built) -> tuple[images.Image, ...]:
+    """The images that a lab's cluster cannot do without."""
+    pause = built.programs["pause"]
+    return (
+        images.Image(
+            "localhost/drkit-lab/pause:1",
+            (("/pause", pause), ("/setup", pause), ("/teardown", pause)),
+            ("/pause",),
+        ),
+        images.Image(
+            f"localhost/drkit-lab/coredns:{recipe.COREDNS}",
+            (("/coredns", built.programs["coredns"]),),
+            ("/coredns",),
+        ),
+        images.Image(
+            f"localhost/drkit-lab/local-path-provisioner:{recipe.LOCAL_PATH}",
+            (("/local-path-provisioner", built.programs["local-path"]),),
+            ("/local-path-provisioner",),
+        ),
+    )
+
+
+def write_node_files(built: Built, root: Path) -> None:
+    """Lay out below ``root`` everything that a node's image gets: programs, images, the ``k3s`` command and its units.
+
+    Copy it to ``/`` of an image, and enable ``k3s`` or ``k3s-agent`` on each node.
+    """
+    library = root / _LIBRARY
+    for directory in (library / "bin", library / "images", root / "usr/local/bin", root / "etc/systemd/system"):
+        directory.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(_STANDIN, library / "k3s_standin", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(built.programs["kubernetes"], library / "bin/kubernetes")
+    shutil.copy2(built.programs["kine"], library / "bin/kine")
+    for name in recipe.COMPONENTS:
+        link = library / "bin" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to("kubernetes")
+    for image in packaged_images(built):
+        name = image.name.rpartition("/")[2].replace(":", "-")
+        images.write(image, library / f"images/{name}.tar", platform.machine())
+    entry = root / "usr/local/bin/k3s"
+    entry.write_text(_ENTRY, encoding="utf-8")
+    entry.chmod(0o755)
+    kubectl = root / "usr/local/bin/kubectl"
+    kubectl.unlink(missing_ok=True)
+    kubectl.symlink_to("k3s")
+    for unit in _UNITS.iterdir():
+        shutil.copyfile(unit, root / "etc/systemd/system" / unit.name)
+
+
+def files_digest() -> str:
+    """Names what ``write_node_files`` lays out, for the tag of an image that holds it."""
+    parts = [recipe.digest(module) for module in recipe.modules()]
+    own = sorted(path for place in (_STANDIN, _UNITS) for path in place.rglob("*") if path.suffix != ".pyc")
+    parts += [f"{path.name}:{path.read_text(encoding='utf-8')}" for path in own if path.is_file()]
+    return recipe.text_digest([*parts, _ENTRY])
