@@ -62,7 +62,7 @@ def etcd(member: Etcd, extra: Sequence[str] = ()) -> list[str]:
             "--snapshot-count=10000",
             "--heartbeat-interval=500",
             "--election-timeout=5000",
-            "--log-level=warn",
+            "--log-level=error",
             "--logger=zap",
         ],
         extra,

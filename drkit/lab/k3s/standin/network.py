@@ -64,9 +64,8 @@ def _write_cni(pod_cidr: str) -> None:
         return
     log.info(f"Pods of this node get addresses of {pod_cidr}")
     paths.CNI_CONFIG.parent.mkdir(parents=True, exist_ok=True)
-    temporary = paths.CNI_CONFIG.with_suffix(".new")
-    temporary.write_text(text)
-    temporary.replace(paths.CNI_CONFIG)
+    # In place: containerd looks again when a file is written, and not when one is moved there.
+    paths.CNI_CONFIG.write_text(text)
 
 
 def _allow_forwarding() -> None:

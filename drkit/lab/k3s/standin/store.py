@@ -91,10 +91,10 @@ class Store:
 
     def members(self) -> list[Member]:
         """The members of the cluster."""
-        found: dict[str, Any] = json.loads(self._ctl("member", "list", "--write-out=json", "--hex"))
+        found: dict[str, Any] = json.loads(self._ctl("member", "list", "--write-out=json"))
         return [
             Member(
-                str(entry["ID"]),
+                f"{entry['ID']:x}",
                 entry.get("name", ""),
                 entry["peerURLs"][0],
                 entry.get("isLearner", False),
