@@ -12,7 +12,7 @@ from drkit import process
 from drkit.errors import DrkitError, TargetNotEmpty
 from drkit.lab import balancer, containers
 from drkit.lab import topology as topologies
-from drkit.lab.build import ensure
+from drkit.lab.build import ensure, ensure_layer
 from drkit.lab.files import (
     APPEND_KEY,
     DATABASE_PASSWORD,
@@ -23,13 +23,16 @@ from drkit.lab.files import (
     drkit_yaml,
     files_of,
 )
+from drkit.lab.join import join
+from drkit.lab.k3s import build as k3s
 from drkit.lab.placed import Access, files
-from drkit.lab.recipes import read
+from drkit.lab.recipes import BASE, Layer, read
 from drkit.lab.topology import BOX_PORT, DATABASE_PORT, DNS_PORT, SSH_PORT, Role
 from drkit.state import exclusive, write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import docker.models.containers
     from docker import DockerClient
@@ -79,7 +82,7 @@ def up(engine: DockerClient, spec: LabSpec, reporter: Reporter) -> Topology:
     """
     with held(spec.name, "drkit lab up", reporter):
         was_there = _adopt(engine, spec)
-        images = {name: ensure(engine, read(name), reporter) for name in topologies.images(spec)}
+        images = {name: _image(engine, name, reporter) for name in topologies.images(spec)}
         try:
             return _converge(engine, spec, images, reporter)
         except KeyboardInterrupt:
@@ -118,6 +121,18 @@ def _adopt(engine: DockerClient, spec: LabSpec) -> bool:
     return True
 
 
+def _image(engine: DockerClient, name: str, reporter: Reporter) -> str:
+    tag = ensure(engine, read(name), reporter)
+    return ensure_layer(engine, _k3s(tag, reporter), reporter) if name == "node" else tag
+
+
+def _k3s(node: str, reporter: Reporter) -> Layer:
+    def lay_out(root: Path) -> None:
+        k3s.write_node_files(k3s.build(reporter.note, container_image=BASE), root)
+
+    return Layer("k3s-node", node, k3s.files_digest(), lay_out)
+
+
 def _converge(engine: DockerClient, spec: LabSpec, images: Mapping[str, str], reporter: Reporter) -> Topology:
     mine = files_of(spec.name)
     lab = containers.find(engine, spec.name) or containers.make_network(engine, spec, mine.directory)
@@ -128,6 +143,7 @@ def _converge(engine: DockerClient, spec: LabSpec, images: Mapping[str, str], re
         with ThreadPoolExecutor() as pool:
             keys = list(pool.map(lambda container: _booted(engine, container), lab.containers))
     write_durably(mine.known_hosts, "".join(keys))
+    join(engine, lab, mine, reporter)
     write_durably(mine.config, drkit_yaml(lab))
     return lab
 

@@ -64,11 +64,20 @@ def ssh(lab: dict[str, Any], node: str, *command: str) -> Ran:
     return login(lab["ssh"]["key"], lab["ssh"]["known_hosts"], f"root@{address}", *command)
 
 
-def login(key: str, known_hosts: str, destination: str, *command: str, port: int = 22, options: tuple[str, ...] = ()) -> Ran:
+def login(
+    key: str, known_hosts: str, destination: str, *command: str, port: int = 22, options: tuple[str, ...] = ()
+) -> Ran:
     """OpenSSH with this key and these host keys, and nothing of the machine's own."""
     argv = ["ssh", "-F", "none", "-i", key, "-p", str(port), "-o", f"UserKnownHostsFile={known_hosts}"]
     argv += ["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", *options]
-    done = subprocess.run(
-        [*argv, destination, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-    )
+    argv += [destination, *command]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def kubectl(lab: dict[str, Any], *words: str, stdin: str | None = None, server: str = "server-1") -> Ran:
+    """Kubectl on one of the lab's servers, as its administrator."""
+    container = next(node["container"] for node in lab["nodes"] if node["name"] == server)
+    argv = ["docker", "exec", *(["-i"] if stdin else []), container, "k3s", "kubectl", *words]
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=120, check=False)
     return Ran(done.returncode, done.stdout, done.stderr)

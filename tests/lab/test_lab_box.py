@@ -25,7 +25,8 @@ Lab = dict[str, Any]
 
 def vault_of(lab: Lab) -> str:
     """The vault's keys for a site that backs up into the lab's box."""
-    return f", ssh: {{key: {lab['box']['append_only_key']}, known_hosts: {lab['ssh']['known_hosts']}}}, remote_path: borg-1.4"
+    keys = f"{{key: {lab['box']['append_only_key']}, known_hosts: {lab['ssh']['known_hosts']}}}"
+    return f", ssh: {keys}, remote_path: borg-1.4"
 
 
 def small_account(lab: Lab) -> str:
@@ -49,7 +50,7 @@ def stored(engine: DockerClient, lab: Lab, repository: str) -> int:
 
 
 def test_a_backup_into_the_box_and_back(lab: Lab, site: Site, small: str, absent: Callable[..., str]) -> None:
-    """With the append-only key a database goes into the box over port 23, is verified there, and is restored from it."""
+    """With the append-only key a database goes into the box on port 23, is verified there, and restored from it."""
     restored = absent()
     site.write({"shop": small}, targets={"shop": restored}, url=f"{lab['box']['url']}trip", vault=vault_of(lab))
     site.run("check")
@@ -82,15 +83,9 @@ def test_no_shell(lab: Lab, key: str) -> None:
     ran = login(lab["box"][key], known_hosts, destination, port=lab["box"]["port"], options=options)
     assert ran.status != 0
     assert "forwarding" in ran.err or "prohibited" in ran.err
-    sftp = subprocess.run(
-        ["sftp", "-F", "none", "-b", "-", "-i", lab["box"][key], "-o", f"UserKnownHostsFile={known_hosts}"]
-        + ["-P", str(lab["box"]["port"]), destination],
-        input="ls\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    argv = ["sftp", "-F", "none", "-b", "-", "-i", lab["box"][key], "-o", f"UserKnownHostsFile={known_hosts}"]
+    argv += ["-P", str(lab["box"]["port"]), destination]
+    sftp = subprocess.run(argv, input="ls\n", capture_output=True, text=True, timeout=60, check=False)
     assert sftp.returncode != 0
 
 

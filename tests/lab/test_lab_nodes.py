@@ -42,12 +42,16 @@ def test_members_are_found_by_name(lab: Lab) -> None:
 def test_a_power_cut_is_survived(lab: Lab, docker_engine: DockerClient) -> None:
     """A node whose power was cut comes back as the same machine: its files, its host key, its cgroups and its units."""
     cut = docker_engine.containers.get(f"drkit-lab-{lab['name']}-agent-2")
-    before = ssh(lab, "agent-2", "echo kept >/var/lib/kept && sync && cat /proc/sys/kernel/random/boot_id /etc/machine-id")
+    before = ssh(
+        lab, "agent-2", "echo kept >/var/lib/kept && sync && cat /proc/sys/kernel/random/boot_id /etc/machine-id"
+    )
     assert before.status == 0
     cut.kill()
     cut.start()
-    until(lambda: ssh(lab, "agent-2", "systemctl is-system-running --wait").out.strip() == "running", 60)
-    script = "cat /var/lib/kept && test -p /dev/kmsg && systemctl is-active lab-boot && mkdir /sys/fs/cgroup/*/kept-test"
+    until(lambda: ssh(lab, "agent-2", "systemctl is-system-running --wait").out.strip() == "running")
+    script = (
+        "cat /var/lib/kept && test -p /dev/kmsg && systemctl is-active lab-boot && mkdir /sys/fs/cgroup/*/kept-test"
+    )
     after = ssh(lab, "agent-2", f"{script} && rmdir /sys/fs/cgroup/*/kept-test && rm /var/lib/kept")
     assert after.status == 0, after.err
     assert after.out.split() == ["kept", "active"]
@@ -88,18 +92,18 @@ def test_a_target_goes_and_comes_back_as_hetzners_would(lab: Lab, balancer_conta
     ssh(lab, "agent-1", f"systemd-run --unit=lab-test python3 -m http.server {PORT}")
     try:
         configure(balancer_container, balancer.configuration([service], {"agent-1": address}))
-        until(lambda: is_up(balancer_container), 30)
-        until(lambda: containers.answers(lab["load_balancer"]["address"], PORT), 10)
+        until(lambda: is_up(balancer_container))
+        until(lambda: containers.answers(lab["load_balancer"]["address"], PORT))
         cut = time.monotonic()
         ssh(lab, "agent-1", f"iptables -I INPUT -p tcp --dport {PORT} -j DROP")
-        until(lambda: not is_up(balancer_container), 30)
+        until(lambda: not is_up(balancer_container))
         gone = time.monotonic()
         # At best the first failing check begins at once and the second an interval later; each waits for its time-out.
         earliest = check.interval * (check.retries - 1) + check.timeout
         assert earliest - 1 <= gone - cut <= earliest + check.interval + 2
         ssh(lab, "agent-1", f"iptables -D INPUT -p tcp --dport {PORT} -j DROP")
         mended = time.monotonic()
-        until(lambda: is_up(balancer_container), 30)
+        until(lambda: is_up(balancer_container))
         assert time.monotonic() - mended >= check.interval * (check.retries - 1) - 1
     finally:
         ssh(lab, "agent-1", f"iptables -D INPUT -p tcp --dport {PORT} -j DROP; systemctl stop lab-test")
