@@ -87,7 +87,10 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
         show_json(document)
         return
     print(f"lab {document['name']}: {document['state']}, network {document['network']}")
-    rows = [[node["name"], node["role"], node["address"], node["state"]] for node in document["nodes"]]
+    rows = [
+        [node["name"], node["role"], node["address"], "Ready" if node["ready"] else f"{node['state']}, not Ready"]
+        for node in document["nodes"]
+    ]
     table(["NODE", "ROLE", "ADDRESS", "STATE"], rows)
     box = document["box"]
     print(

@@ -147,7 +147,8 @@ def _bootstrap(engine: DockerClient, reporter: Reporter) -> None:
         )
     with workspace(cache_dir() / "lab") as directory, reporter.task(f"debootstrap of Debian {SUITE}"):
         root = directory / "root"
-        argv = ["debootstrap", "--variant=minbase", SUITE, str(root), *_mirror()]
+        # Mounts of its own: what it mounts is gone with it, also when it is killed, and no removal reaches into it.
+        argv = ["unshare", "--mount", "debootstrap", "--variant=minbase", SUITE, str(root), *_mirror()]
         done = process.run(argv, deadline=_BUILD_SECONDS, env=process.clean_environment())
         if done.status != 0:
             said = done.stdout.decode(errors="replace") + done.stderr
@@ -169,8 +170,7 @@ def _mirror() -> list[str]:
 
 
 def _import(engine: DockerClient, root: Path) -> None:
-    # --one-file-system: debootstrap has unmounted what it mounted, and should it have failed to, it is not part of it.
-    tar = process.spawn(["tar", "--numeric-owner", "--one-file-system", "-C", str(root), "-c", "."])
+    tar = process.spawn(["tar", "--numeric-owner", "-C", str(root), "-c", "."])
     try:
         engine.api.import_image(src=tar.stdout, stream_src=True, repository=f"{REPOSITORY}/importing", tag=SUITE)
         if tar.wait() != 0:

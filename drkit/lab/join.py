@@ -11,8 +11,6 @@ from drkit.lab.topology import Role
 from drkit.state import write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import docker.models.containers
     from docker import DockerClient
 
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
 
 _API_SECONDS = 180.0
 _READY_SECONDS = 300.0
+RUNNING = "running"
+"""What the engine says of a container that runs."""
 
 
 def join(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Reporter) -> None:
@@ -58,9 +58,18 @@ def _kubectl(server: docker.models.containers.Container, *words: str) -> tuple[i
     return containers.run_in(server, "k3s", "kubectl", *words)
 
 
-def _ready_nodes(server: docker.models.containers.Container) -> Sequence[str]:
-    status, said = _kubectl(server, "get", "nodes", "-o", "json")
-    return ready_nodes(said) if status == 0 else ()
+def ready(engine: DockerClient, lab: Topology) -> list[str]:
+    """The names of the nodes that the cluster counts as Ready; none where no server answers."""
+    for server in lab.by_role(Role.SERVER):
+        container = containers.get(engine, server.name)
+        if container is not None and container.status == RUNNING and (found := _ready_nodes(container)):
+            return found
+    return []
+
+
+def _ready_nodes(server: docker.models.containers.Container) -> list[str]:
+    status, said = _kubectl(server, "get", "nodes", "-o", "json", "--request-timeout=5s")
+    return ready_nodes(said) if status == 0 else []
 
 
 def ready_nodes(listed: str) -> list[str]:

@@ -9,17 +9,17 @@ from drkit.errors import PreflightFailed
 from drkit.lab import balancer, containers
 from drkit.lab.accounts import ACCOUNTS, BACKUP
 from drkit.lab.files import APPEND_KEY, FULL_KEY, NODE_KEY, files_of
+from drkit.lab.join import RUNNING, ready
 from drkit.lab.topology import BOX_PORT, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from docker import DockerClient
 
     from drkit.lab.files import LabFiles
     from drkit.lab.topology import Topology
 
-RUNNING = "running"
 MISSING = "missing"
 
 
@@ -36,23 +36,25 @@ def status(engine: DockerClient, lab: str) -> dict[str, Any]:
             f"there is no lab {lab}",
             f"make it: drkit lab up --name {lab}" + (f"; there are: {others}" if others else ""),
         )
-    return describe(found, containers.states(engine, lab), files_of(lab))
+    return describe(found, containers.states(engine, lab), ready(engine, found), files_of(lab))
 
 
-def describe(lab: Topology, states: Mapping[str, str], files: LabFiles) -> dict[str, Any]:
+def describe(lab: Topology, states: Mapping[str, str], ready: Collection[str], files: LabFiles) -> dict[str, Any]:
     """The same from values.
 
     Args:
         lab: what there shall be.
         states: what the engine says of each container that is there, by the container's name.
+        ready: the nodes that the cluster counts as Ready.
         files: where its keys are.
     """
     all_run = all(states.get(container.name) == RUNNING for container in lab.containers)
+    all_ready = {node.member for node in lab.nodes} <= set(ready)
     box = lab.the(Role.BOX).address
     databases = lab.by_role(Role.DATABASE)
     return {
         "name": lab.spec.name,
-        "state": "up" if all_run and files.config.exists() else "incomplete",
+        "state": "up" if all_run and all_ready and files.config.exists() else "incomplete",
         "datastore": str(lab.spec.datastore),
         "network": str(lab.subnet),
         "nodes": [
@@ -62,6 +64,7 @@ def describe(lab: Topology, states: Mapping[str, str], files: LabFiles) -> dict[
                 "address": node.address,
                 "container": node.name,
                 "state": states.get(node.name, MISSING),
+                "ready": node.member in ready,
             }
             for node in lab.nodes
         ],
@@ -82,5 +85,5 @@ def describe(lab: Topology, states: Mapping[str, str], files: LabFiles) -> dict[
         },
         "dns": {"address": lab.the(Role.DNS).address, "zone": lab.zone},
         "database": databases[0].address if databases else None,
-        "others": {each.member: states.get(each.name, MISSING) for each in lab.containers if not each.role.is_node},
+        "services": {each.member: states.get(each.name, MISSING) for each in lab.containers if not each.role.is_node},
     }

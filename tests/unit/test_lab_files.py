@@ -12,11 +12,12 @@ from drkit.config.load import load
 from drkit.errors import PreflightFailed
 from drkit.lab import balancer, cluster, engine, names
 from drkit.lab.accounts import BACKUP, SMALL
-from drkit.lab.files import drkit_yaml
+from drkit.lab.files import LabFiles, drkit_yaml
 from drkit.lab.join import ready_nodes
 from drkit.lab.placed import Access, files
 from drkit.lab.recipes import File, Layer, Recipe, read
 from drkit.lab.spec import Datastore, LabSpec
+from drkit.lab.status import describe
 from drkit.lab.topology import Role, topology
 
 if TYPE_CHECKING:
@@ -174,3 +175,16 @@ def test_a_missing_engine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         engine.connect()
     assert "unix:///nonexistent/docker.sock" in caught.value.message
     assert caught.value.hint
+
+
+def test_a_lab_is_up_when_all_of_it_is(tmp_path: Path) -> None:
+    """A container that does not run, a node that is not Ready and a run that did not end make a lab incomplete."""
+    lab, mine = a_lab(), LabFiles(tmp_path)
+    running = {container.name: "running" for container in lab.containers}
+    ready = ["server-1", "agent-1", "agent-2"]
+    assert describe(lab, running, ready, mine)["state"] == "incomplete"
+    mine.config.write_text("")
+    assert describe(lab, running, ready, mine)["state"] == "up"
+    assert describe(lab, running, ready[1:], mine)["state"] == "incomplete"
+    assert describe(lab, {**running, lab.the(Role.BOX).name: "exited"}, ready, mine)["state"] == "incomplete"
+    assert describe(lab, {}, [], mine)["nodes"][0]["state"] == "missing"
