@@ -67,7 +67,7 @@ def test_a_backup_into_the_box_and_back(lab: Lab, site: Site, small: str, absent
 def test_the_labs_own_configuration_reaches_the_box(lab: Lab, site: Site) -> None:
     """The drkit.yaml that ``lab up`` wrote works as it is: key, host key, address and passphrase fit the box."""
     ran = site.run("points", "--config", str(lab["config"]), "--json", expect=10)
-    assert "no repository" in ran.json()["error"]["message"].lower()
+    assert "does not exist" in ran.json()["error"]["message"].lower()
 
 
 @pytest.mark.parametrize("key", ["append_only_key", "full_access_key"])
