@@ -13,6 +13,7 @@ from psycopg import sql
 
 from drkit.lab import box as boxes
 from drkit.lab import postgres as servers
+from drkit.restore.aside import working_name
 from tests.lab.site import Site
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def absent(postgres: LabPostgres) -> Iterator[Callable[..., str]]:
 
     yield name
     with postgres.dsn("postgres").connect() as server:
-        for each in named:
+        for each in itertools.chain(named, map(working_name, named)):
             server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(each)))
 
 

@@ -141,12 +141,7 @@ def _load(
     if dump_format != DIRECTORY:
         raise VerificationFailed(f"{source.name}: unknown dump format {dump_format}")
     with unpacked(vault, source, scratch.directory, task) as dump:
-        with libpq_environment(target) as (env, descriptors):
-            done = process.run(
-                load.load_directory(pg_restore, target, dump), deadline=load.DEADLINE, env=env, pass_fds=descriptors
-            )
-        if done.status != 0:
-            raise RestoreFailed(f"pg_restore ended with status {done.status}\n{process.tail(done.stderr)}")
+        load.directory(pg_restore, target, dump)
         return _digest(
             [pg_restore, "--data-only", "--file=-", "--format=directory", str(dump)], process.clean_environment()
         )
