@@ -22,14 +22,14 @@ SESSION_OPTIONS = "-c max_parallel_maintenance_workers=2 -c statement_timeout=0 
 """For the sessions of a restore alone."""
 
 
-def arguments(program: str, dsn: Dsn, extra: Sequence[str] = ()) -> list[str]:
+def arguments(program: Sequence[str], dsn: Dsn, extra: Sequence[str] = ()) -> list[str]:
     """pg_restore's arguments. The connection is in the environment; its name alone is said, so that it connects."""
     name = dsn.database.replace("\\", "\\\\").replace("'", "\\'")
-    return [program, "--exit-on-error", "--no-password", f"--dbname=dbname='{name}'", *extra]
+    return [*program, "--exit-on-error", "--no-password", f"--dbname=dbname='{name}'", *extra]
 
 
 @contextmanager
-def loader(program: str, dsn: Dsn) -> Iterator[Sink]:
+def loader(program: Sequence[str], dsn: Dsn) -> Iterator[Sink]:
     """pg_restore reading a custom-format dump from its stdin into ``dsn``, all or nothing."""
     with libpq_environment(dsn) as (env, descriptors):
         env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {SESSION_OPTIONS}".strip()
@@ -41,16 +41,16 @@ def loader(program: str, dsn: Dsn) -> Iterator[Sink]:
 
 
 @contextmanager
-def to_script(program: str, env: dict[str, str]) -> Iterator[Sink]:
+def to_script(program: Sequence[str], env: dict[str, str]) -> Iterator[Sink]:
     """pg_restore turning a custom-format dump on its stdin into a data script on its stdout."""
-    sink = Sink([program, "--data-only", "--file=-"], env, output=True)
+    sink = Sink([*program, "--data-only", "--file=-"], env, output=True)
     try:
         yield sink
     finally:
         sink.stop()
 
 
-def directory(program: str, dsn: Dsn, dump: Path, how: str = "--single-transaction") -> None:
+def directory(program: Sequence[str], dsn: Dsn, dump: Path, how: str = "--single-transaction") -> None:
     """Load an unpacked directory dump: all or nothing, unless ``how`` says ``--jobs=…``.
 
     Raises:

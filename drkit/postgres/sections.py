@@ -38,7 +38,7 @@ _LIST_SECONDS = 600.0
 class SectionLoad:
     """Takes an archive in blocks; ``finish`` says that the database is whole."""
 
-    def __init__(self, program: str, dsn: Dsn, sessions: int) -> None:
+    def __init__(self, program: Sequence[str], dsn: Dsn, sessions: int) -> None:
         self._program, self._dsn, self._jobs = program, dsn, sessions
         self._cleanup = ExitStack()
         self._head: list[bytes] = []
@@ -100,7 +100,7 @@ class SectionLoad:
             self._cleanup.callback(session.stop)
             sessions.append(session)
         self._dealer = Dealer(sessions)
-        self._rows = Sink([self._program, "--section=data", "--file=-"], process.clean_environment(), output=True)
+        self._rows = Sink([*self._program, "--section=data", "--file=-"], process.clean_environment(), output=True)
         self._cleanup.callback(self._rows.stop)
         self._dealing = threading.Thread(target=self._deal, args=(self._rows, self._dealer), daemon=True)
         self._dealing.start()
@@ -165,7 +165,7 @@ class SectionLoad:
 
     def _listed(self, extra: Sequence[str], head: int, head_path: str) -> list[str]:
         done = process.run(
-            [self._program, "--list", *extra, head_path],
+            [*self._program, "--list", *extra, head_path],
             deadline=_LIST_SECONDS,
             env=process.clean_environment(),
             pass_fds=[head],
@@ -176,7 +176,7 @@ class SectionLoad:
 
 
 @contextmanager
-def loader(program: str, dsn: Dsn, sessions: int) -> Iterator[SectionLoad]:
+def loader(program: Sequence[str], dsn: Dsn, sessions: int) -> Iterator[SectionLoad]:
     """A load into ``dsn``, which is empty and which nobody else uses, through so many sessions at a time."""
     load = SectionLoad(program, dsn, sessions)
     try:

@@ -197,8 +197,8 @@ def _load_in_place(place: Place, origin: Origin, *, resumed: bool) -> None:
                 load.directory(program, place.dsn, dump, "--single-transaction")
 
 
-def _pg_restore(place: Place, connection: Connection) -> str:
-    return programs.client("pg_restore", max(connection.info.server_version // 10000, place.major), place.bin_dirs)
+def _pg_restore(place: Place, connection: Connection) -> list[str]:
+    return [programs.client("pg_restore", max(connection.info.server_version // 10000, place.major), place.bin_dirs)]
 
 
 def analyze(place: Place) -> None:
