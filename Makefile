@@ -5,7 +5,7 @@ LOCK_ENV   := build/lock-venv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lab lint format bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -18,7 +18,12 @@ demo: setup ## back up, lose and restore a database of its own, and clean up
 	@$(PYTHON_ENV)/python -m demo
 
 test: setup ## run the tests (PYTEST_ARGS="-k name" to choose)
+	-@tools/engine
 	@$(PYTHON_ENV)/python -m pytest $(PYTEST_ARGS)
+
+lab: setup ## run the tests of the container lab alone (the first time builds Kubernetes: about ten minutes)
+	-@tools/engine
+	@$(PYTHON_ENV)/python -m pytest -m lab $(PYTEST_ARGS)
 
 lint: setup ## ruff, formatting and mypy
 	@$(PYTHON_ENV)/ruff check .

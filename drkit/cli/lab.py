@@ -1,0 +1,103 @@
+"""``drkit lab``: up, status, down."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from drkit.cli.common import JsonOption, exits, handled, reporter, show_json, table
+from drkit.lab.spec import MOST_AGENTS, MOST_SERVERS, Datastore, LabSpec
+
+NameOption = Annotated[str, typer.Option("--name", help="Which lab: several can run beside each other.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(rich_markup_mode=None, epilog=exits(14, 16), no_args_is_help=True)
+    group.callback()(lab)
+    group.command("up", epilog=exits(14, 16))(up)
+    group.command("status", epilog=exits(16))(status)
+    group.command("down", epilog=exits(16))(down)
+    app.add_typer(group, name="lab")
+
+
+def lab() -> None:
+    """A cluster in containers on this machine, to rehearse on. Needs a Docker engine, and no configuration."""
+
+
+@handled
+def up(
+    name: NameOption = "lab",
+    servers: Annotated[int, typer.Option(help=f"Nodes with the control plane, 1 to {MOST_SERVERS}.")] = 1,
+    agents: Annotated[int, typer.Option(help=f"Nodes without it, 0 to {MOST_AGENTS}.")] = 2,
+    datastore: Annotated[Datastore, typer.Option(help="Where the cluster keeps its objects.")] = Datastore.ETCD,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a lab up, or back up after a reboot. What it needs is pulled or built the first time."""
+    spec = LabSpec(name, servers, agents, datastore)
+
+    from drkit.lab import engine
+
+    client = engine.connect()
+
+    from drkit.lab import up as labs
+    from drkit.lab.status import status as status_of
+
+    with reporter() as told:
+        labs.up(client, spec, told)
+    _show(status_of(client, name), as_json=as_json)
+
+
+@handled
+def status(name: NameOption = "lab", as_json: JsonOption = False) -> None:
+    """What a lab consists of, and where: nodes, kubeconfig, Storage Box, load balancer, and a ready drkit.yaml."""
+    spec = LabSpec(name)
+
+    from drkit.lab import engine
+
+    client = engine.connect()
+
+    from drkit.lab.status import status as status_of
+
+    _show(status_of(client, spec.name), as_json=as_json)
+
+
+@handled
+def down(name: NameOption = "lab", as_json: JsonOption = False) -> None:
+    """Remove a lab: its containers, network, volumes and files. Images stay, for the next one."""
+    spec = LabSpec(name)
+
+    from drkit.lab import engine
+
+    client = engine.connect()
+
+    from drkit.lab import up as labs
+
+    with reporter() as told:
+        removed = labs.down(client, spec.name, told)
+    if as_json:
+        show_json({"name": spec.name, "removed": removed})
+    else:
+        print(f"lab {spec.name}: {'removed' if removed else 'there was nothing to remove'}")
+
+
+def _show(document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show_json(document)
+        return
+    print(f"lab {document['name']}: {document['state']}, network {document['network']}")
+    rows = [
+        [node["name"], node["role"], node["address"], "Ready" if node["ready"] else f"{node['state']}, not Ready"]
+        for node in document["nodes"]
+    ]
+    table(["NODE", "ROLE", "ADDRESS", "STATE"], rows)
+    box = document["box"]
+    print(
+        f"log in         ssh -i {document['ssh']['key']} -o UserKnownHostsFile={document['ssh']['known_hosts']} root@…"
+    )
+    print(f"kubeconfig     {document['kubeconfig'] or 'none yet'}")
+    print(f"Storage Box    {box['url']}")
+    print(f"load balancer  {document['load_balancer']['address']}")
+    print(f"DNS server     {document['dns']['address']} for {document['dns']['zone']}")
+    print(f"configuration  {document['config']}")

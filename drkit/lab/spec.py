@@ -1,0 +1,60 @@
+"""What a user asks for when asking for a lab."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from drkit.errors import UsageError
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]|[a-z]")
+MOST_SERVERS = 9
+MOST_AGENTS = 50
+
+
+class Datastore(StrEnum):
+    """Where the cluster keeps its objects, as k3s knows them."""
+
+    ETCD = "etcd"
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """A lab: its name, and how large a cluster.
+
+    Raises:
+        UsageError: there can be no such lab.
+    """
+
+    name: str = "lab"
+    servers: int = 1
+    agents: int = 2
+    datastore: Datastore = Datastore.ETCD
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UsageError(
+                f"{self.name!r} is no name for a lab",
+                "up to 32 lower-case letters, digits and hyphens, beginning with a letter",
+            )
+        if not 1 <= self.servers <= MOST_SERVERS or not 0 <= self.agents <= MOST_AGENTS:
+            raise UsageError(
+                f"a lab of {self.servers} servers and {self.agents} agents cannot be made",
+                f"1 to {MOST_SERVERS} servers, 0 to {MOST_AGENTS} agents",
+            )
+        if self.datastore is Datastore.SQLITE and self.servers > 1:
+            raise UsageError(
+                "SQLite is one server's own file, and more than one server cannot share it",
+                "--servers 1, or --datastore etcd",
+            )
+
+    def server_names(self) -> tuple[str, ...]:
+        """The names of the nodes that run the control plane; the first one founds the cluster."""
+        return tuple(f"server-{number}" for number in range(1, self.servers + 1))
+
+    def agent_names(self) -> tuple[str, ...]:
+        """The names of the other nodes."""
+        return tuple(f"agent-{number}" for number in range(1, self.agents + 1))
