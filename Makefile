@@ -17,12 +17,11 @@ setup: ## install what is missing; leaves the command at .venv/bin/drkit
 demo: setup ## back up, lose and restore a database of its own, and clean up
 	@$(PYTHON_ENV)/python -m demo
 
-test: setup ## run the tests (PYTEST_ARGS="-k name" to choose)
-	-@tools/engine
-	@$(PYTHON_ENV)/python -m pytest $(PYTEST_ARGS)
+test: setup ## run the tests (PYTEST_ARGS="-k name" to choose); those of the container lab are in `make lab`
+	@$(PYTHON_ENV)/python -m pytest -m "not lab" $(PYTEST_ARGS)
 
-lab: setup ## run the tests of the container lab alone (the first time builds Kubernetes: about ten minutes)
-	-@tools/engine
+lab: setup ## run the tests that need Docker (the first time they build Kubernetes: about ten minutes)
+	@tools/engine
 	@$(PYTHON_ENV)/python -m pytest -m lab $(PYTEST_ARGS)
 
 lint: setup ## ruff, formatting and mypy

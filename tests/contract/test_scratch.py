@@ -37,7 +37,13 @@ def parent(lab_directory: Path) -> Path:
     return directory
 
 
-@pytest.fixture(params=["local", "container", "container with its own clients"])
+@pytest.fixture(
+    params=[
+        "local",
+        pytest.param("container", marks=pytest.mark.lab),
+        pytest.param("container with its own clients", marks=pytest.mark.lab),
+    ]
+)
 def start(
     request: pytest.FixtureRequest, postgres: LabPostgres, parent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Start:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from drkit.lab.postgres import LabPostgres
     from drkit.postgres.scratch.server import Scratch
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.fixture
 def image(scratch_image: str, postgres: LabPostgres) -> str:

@@ -19,6 +19,9 @@ from tests.stand_in_image import docker, need_engine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.lab
+
+
 # In a mount namespace of the command's own, so that nobody else misses them.
 _HIDING = {
     "server programs": "for program in /usr/lib/postgresql/*/bin/initdb; do mount --bind /dev/null $program; done",
