@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from drkit.postgres.scratch.server import Scratch
     from drkit.vault.port import Vault
 
-_BLOCK = 1024 * 1024
+_BLOCK = 256 * 1024
 
 
 def database(vault: Vault, source: SourceEntry, scratch: Scratch, task: Task) -> list[str]:
