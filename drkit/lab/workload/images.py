@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 POSTGRES, CNPG, INGRESS, APP = "postgresql", "cnpg-stand-in", "ingress-stand-in", "docfast"
 
 _LAB = Path(__file__).parents[1]
-_PROGRAMS = {CNPG: ("cnpg_standin", _LAB / "cnpg/standin"), INGRESS: ("ingress_standin", _LAB / "workload/ingress")}
+_PROGRAMS = {
+    CNPG: ("cnpg_standin", _LAB / "cnpg/standin"),
+    INGRESS: ("ingress_standin", _LAB / "workload/ingress"),
+    APP: ("docfast", _LAB / "workload/docfast"),
+}
 """What is copied into an image beside its recipe: the package's name there, and where it is here."""
 
 _TRANSFER_SECONDS = 900.0
@@ -35,8 +39,6 @@ _TRANSFER_SECONDS = 900.0
 def recipe(name: str, base: str) -> Recipe:
     """The recipe of one of the workload's images, with the program that goes into it."""
     plain = read(name, base)
-    if name not in _PROGRAMS:
-        return plain
     package, directory = _PROGRAMS[name]
     program = tuple(File(f"{package}/{path.name}", path.read_bytes()) for path in sorted(directory.glob("*.py")))
     return Recipe(plain.name, plain.base, (*plain.files, *program))

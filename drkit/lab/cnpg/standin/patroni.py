@@ -81,6 +81,8 @@ def configuration(spec: ClusterSpec) -> dict[str, Any]:
             "data_dir": DATA,
             "pgpass": f"{SOCKET_DIRECTORY}/pgpass",
             "use_unix_socket": True,
+            # A replica is copied at once, and not after a checkpoint that takes its time.
+            "basebackup": [{"checkpoint": "fast"}],
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
             "parameters": {"unix_socket_directories": SOCKET_DIRECTORY},

@@ -1,7 +1,7 @@
 """The lab's sample application: keeps documents in PostgreSQL, through PgBouncer.
 
-``GET /health`` asks the database; ``POST /documents`` stores its body under the key in the header ``Key`` and answers 201
-when it is committed; ``GET /documents/<key>`` reads it back.
+``GET /health`` asks the database; ``POST /documents`` stores its body under the key in the header ``Key`` and answers
+201 when it is committed; ``GET /documents/<key>`` reads it back.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import psycopg2
+import psycopg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +29,10 @@ _PATIENCE = {"connect_timeout": 3, "tcp_user_timeout": 5000, "keepalives_idle": 
 
 def ask(statement: str, values: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """The rows that a statement answers with, in a transaction and a connection of its own."""
-    with closing(psycopg2.connect(DATABASE, **_PATIENCE)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("set local statement_timeout = %s", (_STATEMENT_MILLISECONDS,))
-        cursor.execute(statement, values)
-        rows: list[tuple[str, ...]] = cursor.fetchall()
-    return rows
+    # Nothing is prepared: behind PgBouncer the next transaction may meet another server.
+    with psycopg.connect(DATABASE, prepare_threshold=None, **_PATIENCE) as connection:
+        connection.execute(f"set local statement_timeout = {_STATEMENT_MILLISECONDS}")
+        return connection.execute(statement, values).fetchall()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 10
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         """Health, the front page, or a document."""
         if self.path == "/health":
             self._answer(lambda: ask("select 'ok'")[0][0])
@@ -56,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, "there is no such page\n")
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         """Store a document."""
         size, key = int(self.headers.get("Content-Length", "0")), self.headers.get("Key", "")
         if self.path != "/documents" or not key or size > _LARGEST:
@@ -72,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             text = work()
         except IndexError:
             self._send(404, "there is no such document\n")
-        except psycopg2.Error as error:
+        except psycopg.Error as error:
             self._send(503, json.dumps({"database": str(error).strip()}) + "\n")
         else:
             self._send(status, f"{text}\n")
