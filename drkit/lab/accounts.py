@@ -47,7 +47,7 @@ class Account:
 BACKUP = Account("u1-sub1", "20G")
 """The account of the lab's own ``drkit.yaml``."""
 
-SMALL = Account("u1-sub2", "20M")
+SMALL = Account("u1-sub2", "10M")
 """An account that is soon full, to rehearse that."""
 
 ACCOUNTS = (BACKUP, SMALL)

@@ -11,6 +11,8 @@ from drkit.lab.topology import Role
 from drkit.state import write_durably
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import docker.models.containers
     from docker import DockerClient
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from drkit.lab.topology import Container, Topology
     from drkit.observe.progress import Reporter
 
-_API_SECONDS = 180.0
 _READY_SECONDS = 300.0
 RUNNING = "running"
 """What the engine says of a container that runs."""
@@ -30,20 +31,24 @@ def join(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Reporte
     Raises:
         DrkitError: it did not come to that; the message has what the cluster said last.
     """
-    founder = lab.the(Role.SERVER)
-    first = engine.containers.get(founder.name)
-    with reporter.task("starting the cluster"):
-        _enable(engine, founder)
-        containers.wait("the Kubernetes API", lambda: _kubectl(first, "get", "--raw=/readyz")[0] == 0, _API_SECONDS)
-        for node in lab.nodes:
+    first = engine.containers.get(lab.the(Role.SERVER).name)
+
+    def are_ready(nodes: Sequence[Container]) -> None:
+        for node in nodes:
             _enable(engine, node)
-        names = [node.member for node in lab.nodes]
+        names = {node.member for node in nodes}
         containers.wait(
-            "all nodes Ready",
-            lambda: set(names) <= set(_ready_nodes(first)),
+            f"{', '.join(sorted(names))} Ready",
+            lambda: names <= set(_ready_nodes(first)),
             _READY_SECONDS,
             lambda: process.tail(_kubectl(first, "get", "nodes", "-o", "wide")[1]),
         )
+
+    with reporter.task("starting the cluster"):
+        # One server after the other: etcd takes in one new member at a time (its learner limit).
+        for server in lab.by_role(Role.SERVER):
+            are_ready([server])
+        are_ready(lab.by_role(Role.AGENT))
     write_durably(files.kubeconfig, cluster.reachable(containers.fetch(first, cluster.KUBECONFIG), lab))
 
 

@@ -24,6 +24,7 @@ from drkit.lab.files import (
 )
 from drkit.lab.join import join
 from drkit.lab.k3s import build as k3s
+from drkit.lab.limits import check_inotify
 from drkit.lab.placed import Access, files
 from drkit.lab.recipes import BASE, Layer, read
 from drkit.lab.topology import BOX_PORT, DATABASE_PORT, DNS_PORT, SSH_PORT, Role
@@ -82,6 +83,8 @@ def up(engine: DockerClient, spec: LabSpec, reporter: Reporter, *, workload: boo
     """
     with held(spec.name, "drkit lab up", reporter):
         was_there = _adopt(engine, spec)
+        if not was_there:
+            check_inotify(spec)
         images = {name: _image(engine, name, reporter) for name in topologies.images(spec)}
         try:
             lab = _converge(engine, spec, images, reporter)

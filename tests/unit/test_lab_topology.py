@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import itertools
 from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drkit.errors import PreflightFailed, UsageError
+from drkit.lab import limits
 from drkit.lab.containers import routes
+from drkit.lab.limits import check_inotify, inotify_in_use
 from drkit.lab.spec import Datastore, LabSpec
 from drkit.lab.subnet import CANDIDATES, choose
 from drkit.lab.topology import CAPABILITIES, Role, images, topology
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUBNET = IPv4Network("10.211.7.0/24")
 
@@ -120,3 +126,14 @@ def test_routes_of_the_machine_are_read() -> None:
         "tun0\t0000D30A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
     )
     assert routes(table) == [IPv4Network("10.211.0.0/16")]
+
+
+def test_a_machine_that_is_used_up_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel's limit leaves no room for a lab, that and the command that raises it are said beforehand."""
+    (tmp_path / "limit").write_text(f"{inotify_in_use() + 10}\n")
+    monkeypatch.setattr(limits, "LIMIT", tmp_path / "limit")
+    with pytest.raises(PreflightFailed, match="inotify") as caught:
+        check_inotify(LabSpec())
+    assert "sysctl fs.inotify.max_user_instances=" in caught.value.hint
+    (tmp_path / "limit").write_text("100000\n")
+    check_inotify(LabSpec())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from drkit import process
 from drkit.errors import PreflightFailed
@@ -28,6 +29,13 @@ _WAIT_SECONDS = 3600.0
 _STEP_SECONDS = 30.0
 _STANDIN = Path(__file__).with_name("standin")
 _UNITS = Path(__file__).with_name("units")
+_LABEL = "dev.drkit.lab.build=k3s"
+_GO_IMAGE = "drkit-lab/go:trixie"
+_GO_VOLUME = "drkit-lab-go"
+_GO_DOCKERFILE = """\
+FROM {base}
+RUN apt-get update && apt-get install --yes --no-install-recommends golang-go ca-certificates && apt-get clean
+"""
 _LIBRARY = Path("usr/local/lib/k3s-standin")
 _ENTRY = """\
 #!/usr/bin/python3
@@ -72,7 +80,7 @@ def build(tell: Tell, container_image: str | None = None) -> Built:
     Args:
         tell: gets lines about the progress.
         container_image: a local Docker image of Debian trixie to build in where this machine's Go is too old or
-            missing; its package ``golang`` is installed there for the build.
+            missing; its package ``golang-go`` is installed there.
 
     Raises:
         PreflightFailed: there is no way to build, or the build failed.
@@ -81,10 +89,13 @@ def build(tell: Tell, container_image: str | None = None) -> Built:
     programs = {module.name: place / f"{module.name}-{recipe.digest(module)}" for module in recipe.modules()}
     if all(path.exists() for path in programs.values()):
         return Built(programs)
-    with exclusive("lab-k3s-build", "building the lab's Kubernetes", _WAIT_SECONDS, _busy, tell):
+    with (
+        exclusive("lab-k3s-build", "building the lab's Kubernetes", _WAIT_SECONDS, _busy, tell),
+        _builder(tell, container_image) as command,
+    ):
         for module in recipe.modules():
             if not programs[module.name].exists():
-                _build(module, programs[module.name], tell, container_image)
+                _build(module, programs[module.name], command, tell)
     return Built(programs)
 
 
@@ -98,59 +109,70 @@ def _busy(holder: str) -> PreflightFailed:
     return PreflightFailed(f"{holder} is building the lab's Kubernetes", "Wait until it is done, or end it.")
 
 
-def _build(module: recipe.Module, program: Path, tell: Tell, container_image: str | None) -> None:
+@contextmanager
+def _builder(tell: Tell, container_image: str | None) -> Iterator[Callable[[recipe.Module, Path], list[str]]]:
+    """What makes, of a module and the directory of its source, the command that builds it there as ``out``."""
     go = find_go()
-    if go is None and container_image is None:
+    if go is not None:
+        yield lambda module, source: ["nice", "-n", "10", *recipe.build_command(module, go, str(source / "out"))]
+        return
+    if container_image is None:
         raise PreflightFailed(
             f"there is no Go {recipe.GO_NEEDED[0]}.{recipe.GO_NEEDED[1]} or newer on this machine",
             "Install one, or let the lab build in a container: it needs Docker.",
         )
+    tell("building in a container: this machine has no Go that is new enough")
+    _docker(
+        ["build", "--network=host", f"--tag={_GO_IMAGE}", f"--label={_LABEL}", "-"], _GO_DOCKERFILE, container_image
+    )
+    _docker(["volume", "create", f"--label={_LABEL}", _GO_VOLUME])
+    try:
+        yield _in_container
+    finally:
+        _docker(["volume", "rm", _GO_VOLUME])
+
+
+def _in_container(module: recipe.Module, source: Path) -> list[str]:
+    """Build in a container that is thrown away; Go's downloads stay in a volume for the next module."""
+    return [
+        *("docker", "run", "--rm", f"--label={_LABEL}", "--network=host"),
+        *(f"--volume={source}:/source", f"--volume={_GO_VOLUME}:/root", "--workdir=/source"),
+        *("--env=CGO_ENABLED=0", "--env=GOTOOLCHAIN=auto", *(f"--env={name}" for name in _go_variables())),
+        *(_GO_IMAGE, "nice", "-n", "10", *recipe.build_command(module, "go", "/source/out")),
+    ]
+
+
+def _docker(arguments: list[str], dockerfile: str = "", base: str = "") -> None:
+    done = process.run(
+        ["docker", *arguments],
+        deadline=_WAIT_SECONDS,
+        env={**process.clean_environment(), "DOCKER_BUILDKIT": "0"},
+        stdin=dockerfile.format(base=base).encode(),
+    )
+    if done.status != 0:
+        raise PreflightFailed(
+            f"docker {arguments[0]} failed: {process.tail(done.stderr)}", "Docker must run, and Debian be reachable."
+        )
+
+
+def _build(
+    module: recipe.Module, program: Path, command: Callable[[recipe.Module, Path], list[str]], tell: Tell
+) -> None:
     started = time.monotonic()
-    tell(f"building {module.name} (once for each version; Kubernetes takes about six minutes)")
+    tell(f"building {module.name}: {module.minutes}, once")
     with tempfile.TemporaryDirectory(dir=_cache(), prefix="building-") as directory:
         source = Path(directory) / "source"
         shutil.copytree(recipe.MODULES / module.name, source)
         (source / "go.mod").write_text(recipe.go_mod(module), encoding="utf-8")
-        argv = (
-            _in_container(module, source, container_image)
-            if go is None and container_image is not None
-            else ["nice", "-n", "10", *recipe.build_command(module, go or "go", str(source / "out"))]
-        )
-        _run(module, argv, source, tell)
+        _run(module, command(module, source), source, tell)
         (source / "out").chmod(0o755)
         (source / "out").replace(program)
     tell(f"built {module.name} in {time.monotonic() - started:.0f} s")
 
 
-def _in_container(module: recipe.Module, source: Path, container_image: str) -> list[str]:
-    """Build in a container that is thrown away; Go's downloads are kept in a volume for the next module."""
-    command = recipe.build_command(module, "go", "/source/out")
-    quoted = " ".join(f"'{word}'" for word in command)
-    script = (
-        "apt-get update -qq && apt-get install -qq -y --no-install-recommends golang-go ca-certificates >/dev/null && "
-        f"cd /source && CGO_ENABLED=0 GOTOOLCHAIN=auto GOFLAGS= nice -n 10 {quoted}"
-    )
-    return [
-        "docker",
-        "run",
-        "--rm",
-        "--label=drkit.lab.build=k3s",
-        "--network=host",
-        f"--volume={source}:/source",
-        "--volume=drkit-lab-go:/root",
-        container_image,
-        "sh",
-        "-c",
-        script,
-    ]
-
-
 def _run(module: recipe.Module, argv: list[str], source: Path, tell: Tell) -> None:
-    child = process.spawn(argv, env=_environment(), cwd=str(source))
-    if child.stderr is None or child.stdout is None:
-        raise PreflightFailed("the build cannot be watched", "This is a defect of drkit.")
-    words = process.TailReader(child.stderr)
-    output = process.TailReader(child.stdout)
+    child = process.spawn(argv, env=_environment(), cwd=str(source), stdout=subprocess.DEVNULL)
+    words = process.TailReader(cast("IO[bytes]", child.stderr))
     try:
         for waited in _steps(child.poll):
             tell(f"still building {module.name}: {waited:.0f} s")
@@ -158,7 +180,7 @@ def _run(module: recipe.Module, argv: list[str], source: Path, tell: Tell) -> No
         process.stop(child)
     if child.returncode != 0:
         raise PreflightFailed(
-            f"building {module.name} failed: {process.tail(words.text() + output.text())}",
+            f"building {module.name} failed: {process.tail(words.text())}",
             "The build needs the Go module proxy, 4 GB of disk and 3 GB of memory; run it again when they are there.",
         )
 
@@ -177,10 +199,17 @@ def _steps(poll: Callable[[], int | None]) -> Iterator[float]:
             yield now - started
 
 
+def _go_variables() -> dict[str, str]:
+    """The proxies of Go and of the machine, as its user names them."""
+    prefixes = ("GOPROXY", "GONO", "GOSUMDB", "GOPRIVATE", "HTTP", "http", "NO_PROXY", "no_proxy")
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+
+
 def _environment() -> dict[str, str]:
-    """What Go needs: its proxies as the machine names them; it fetches a newer Go where a module asks for one."""
-    own = {name: value for name, value in os.environ.items() if name.startswith(("GO", "HTTP", "http", "NO_", "no_"))}
-    return {**process.clean_environment(), **own, "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": ""}
+    """What Go needs. It fetches a newer Go where a module asks for one, and builds programs that need no library."""
+    own = {name: value for name, value in os.environ.items() if name in {"GOPATH", "GOCACHE", "GOMODCACHE"}}
+    building = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": ""}
+    return {**process.clean_environment(), **own, **_go_variables(), **building}
 
 
 def packaged_images(built: Built) -> tuple[images.Image, ...]:
