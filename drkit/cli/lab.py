@@ -105,8 +105,7 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
     print(f"DNS server     {document['dns']['address']} for {document['dns']['zone']}")
     print(f"configuration  {document['config']}")
     if (workload := document["workload"]) is not None:
-        print(
-            f"workload       {'healthy' if workload['healthy'] else 'not healthy'}, {' '.join(workload['sites'].values())}"
-        )
+        state = "healthy" if workload["healthy"] else "not healthy"
+        print(f"workload       {state}, {' '.join(workload['sites'].values())}")
         for problem in workload["problems"]:
             print(f"               {problem}")

@@ -1,4 +1,4 @@
-"""The real CloudNativePG operator, where it is given: its release manifest, and its image in the local Docker engine."""
+"""The real CloudNativePG operator, where it is given: its release manifest, and its image in the Docker engine."""
 
 from __future__ import annotations
 

@@ -9,9 +9,11 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 SETTINGS = Path("/etc/cnpg-stand-in")
@@ -26,6 +28,11 @@ language sql security definer as 'select usename, passwd from pg_catalog.pg_shad
 revoke all on function public.user_search(text) from public;
 """
 """How CloudNativePG lets PgBouncer look up its clients' passwords."""
+
+
+def say(text: str) -> None:
+    """A line in the pod's log."""
+    print(f"cnpg-stand-in: {text}", file=sys.stderr, flush=True)  # noqa: T201 - a pod's log is its standard error
 
 
 def identifier(name: str) -> str:
@@ -69,14 +76,15 @@ def credentials(purpose: str) -> tuple[str, str] | None:
 
 
 def keep_passwords(known: dict[str, str]) -> None:
-    """Where this is the primary, set the passwords that are not what the secrets say; ``known`` is what has been set."""
+    """Where this is the primary, set the passwords that differ from the secrets; ``known`` is what has been set."""
     found = [pair for purpose in ("app", "pooler", "superuser") if (pair := credentials(purpose))]
     if all(known.get(user) == password for user, password in found):
         return
     if not any(SOCKETS.glob(".s.PGSQL.*")) or psql("select pg_is_in_recovery()") != "f":
         return
     for user, password in found:
-        verifier = psql(f"select rolpassword from pg_authid where rolname = {literal(user)}")
+        ask = f"select rolpassword from pg_authid where rolname = {literal(user)}"  # noqa: S608 - quoted
+        verifier = psql(ask)
         if verifier is None:
             return
         # Unchanged passwords keep their salt: PgBouncer's clients then need not log in again.
@@ -85,18 +93,32 @@ def keep_passwords(known: dict[str, str]) -> None:
         known[user] = password
 
 
-def run() -> int:
-    """Run Patroni to its end."""
-    print("cnpg-stand-in: an instance of drkit's stand-in for CloudNativePG; Patroni runs it", flush=True)
-    SOCKETS.mkdir(exist_ok=True)
-    patroni = subprocess.Popen(["patroni", str(SETTINGS / "patroni.yml")])
-    signal.signal(signal.SIGTERM, lambda *_: patroni.terminate())
+def keep() -> int:
+    """Keep the passwords until this process is ended."""
     known: dict[str, str] = {}
     while True:
-        try:
-            return patroni.wait(CHECK_SECONDS)
-        except subprocess.TimeoutExpired:
-            keep_passwords(known)
+        keep_passwords(known)
+        time.sleep(CHECK_SECONDS)
+
+
+def run() -> int:
+    """Run Patroni to its end, as the first process of a container: what loses its parent becomes this one's child.
+
+    A postmaster among them: Patroni believes that it runs for as long as nobody has waited for it.
+    """
+    say("an instance of drkit's stand-in for CloudNativePG; Patroni runs it")
+    SOCKETS.mkdir(exist_ok=True)
+    data = Path(os.environ["PGDATA"])
+    if data.exists():
+        # The kubelet gives a volume's files to the pod's group, at each start; PostgreSQL then refuses them.
+        data.chmod(0o700)
+    patroni = subprocess.Popen(["patroni", str(SETTINGS / "patroni.yml")])
+    subprocess.Popen([sys.executable, __file__, "keep"])
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(patroni.pid, signal.SIGTERM))
+    while True:
+        pid, status = os.wait()
+        if pid == patroni.pid:
+            return os.waitstatus_to_exitcode(status)
 
 
 def bootstrap() -> int:
@@ -104,7 +126,7 @@ def bootstrap() -> int:
     asked = json.loads((SETTINGS / "bootstrap.json").read_text())
     app, pooler = credentials("app"), credentials("pooler")
     if app is None or pooler is None:
-        print("cnpg-stand-in: the cluster's secrets are not mounted", flush=True)
+        say("the cluster's secrets are not mounted")
         return 1
     owner, database = identifier(asked["owner"]), identifier(asked["database"])
     search = f"{SEARCH}grant execute on function public.user_search(text) to {identifier(pooler[0])};"
@@ -120,4 +142,4 @@ def bootstrap() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"run": run, "bootstrap": bootstrap}[sys.argv[1]]())
+    sys.exit({"run": run, "keep": keep, "bootstrap": bootstrap}[sys.argv[1]]())

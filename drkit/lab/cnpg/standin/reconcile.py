@@ -102,7 +102,7 @@ class Reconciler:
         return self._kube.list(f"/api/v1/namespaces/{spec.namespace}/{kind}?labelSelector={selector}")
 
     def _leftovers(self, spec: ClusterSpec) -> bool:
-        """Whether an earlier cluster's data or Patroni's notes are still there; and make this one's notes go with it."""
+        """Whether data or Patroni's notes of an earlier cluster are still there; this one's notes shall go with it."""
         others = False
         for kind in ("persistentvolumeclaims", "configmaps"):
             for thing in self._list(spec, kind):

@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
 PORT = 8080
 TITLE = os.environ["TITLE"]
-DATABASE = os.environ["DATABASE_URI"]
 _STATEMENT_MILLISECONDS = 4000
 _LARGEST = 1 << 20
 # A node that is lost answers nothing at all: nobody waits longer for it than this.
-_PATIENCE = {"connect_timeout": 3, "tcp_user_timeout": 5000, "keepalives_idle": 3, "keepalives_interval": 2}
+DESTINATION = (
+    f"{os.environ['DATABASE_URI']}?connect_timeout=3&tcp_user_timeout=5000&keepalives_idle=3&keepalives_interval=2"
+)
 
 
 def ask(statement: str, values: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """The rows that a statement answers with, in a transaction and a connection of its own."""
     # Nothing is prepared: behind PgBouncer the next transaction may meet another server.
-    with psycopg.connect(DATABASE, prepare_threshold=None, **_PATIENCE) as connection:
+    with psycopg.connect(DESTINATION, prepare_threshold=None) as connection:
         connection.execute(f"set local statement_timeout = {_STATEMENT_MILLISECONDS}")
         return connection.execute(statement, values).fetchall()
 
