@@ -43,6 +43,7 @@ class Actions:
     failed_pods: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     relabelled: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
 
 def is_leaving(thing: Object) -> bool:
@@ -63,7 +64,7 @@ def primary(seen: Observed) -> str | None:
     return seen.leader if labelled else None
 
 
-def actions(spec: ClusterSpec, seen: Observed) -> Actions:
+def actions(spec: ClusterSpec, seen: Observed, operator_image: str) -> Actions:
     """What is to be done next.
 
     An instance is its volume claim. One whose pod is gone gets a pod again, which waits for the volume's node where
@@ -85,7 +86,8 @@ def actions(spec: ClusterSpec, seen: Observed) -> Actions:
         new_pods=(*lost, *new),
         failed_pods=ended,
         removed=_surplus(spec, seen, claims),
-        relabelled=_outdated(seen),
+        relabelled=_mislabelled(seen),
+        replaced=_outdated(spec, seen, operator_image),
     )
 
 
@@ -101,7 +103,21 @@ def _surplus(spec: ClusterSpec, seen: Observed, claims: Mapping[str, Object]) ->
     return tuple(newest[-1:])
 
 
-def _outdated(seen: Observed) -> tuple[str, ...]:
+def _outdated(spec: ClusterSpec, seen: Observed, operator_image: str) -> tuple[str, ...]:
+    """The next pod to be made again because its images have changed: one at a time, the primary last."""
+    leader = primary(seen)
+    if leader is None or len(seen.pods) < spec.instances or not all(is_ready(pod) for pod in seen.pods.values()):
+        return ()
+    old = [name for name, pod in seen.pods.items() if _images(pod) != (operator_image, spec.image)]
+    return tuple(sorted(old, key=lambda name: (name == leader, spec.number(name)))[:1])
+
+
+def _images(pod: Object) -> tuple[str, ...]:
+    parts = (*pod["spec"].get("initContainers", []), *pod["spec"]["containers"])
+    return tuple(part["image"] for part in parts)
+
+
+def _mislabelled(seen: Observed) -> tuple[str, ...]:
     """Pods that say primary and are not: a lost node cannot take its pod's label back."""
     leader = primary(seen)
     return tuple(

@@ -152,7 +152,7 @@ class Reconciler:
 
     def _act(self, spec: ClusterSpec, seen: Observed) -> None:
         core = f"/api/v1/namespaces/{spec.namespace}"
-        todo = observed.actions(spec, seen)
+        todo = observed.actions(spec, seen, self._image)
         for name in todo.failed_pods:
             log.say(f"{spec.name}: removing the pod {name}, which has ended")
             self._kube.delete(f"{core}/pods/{name}")
@@ -165,6 +165,9 @@ class Reconciler:
         for number in todo.new_pods:
             log.say(f"{spec.name}: making the pod {spec.instance(number)}")
             self._kube.create(f"{core}/pods", objects.pod(spec, number, self._image))
+        for name in todo.replaced:
+            log.say(f"{spec.name}: replacing the pod {name}, whose images have changed")
+            self._kube.delete(f"{core}/pods/{name}")
         for name in todo.relabelled:
             log.say(f"{spec.name}: {name} is a replica; the primary is {seen.leader}")
             labels = {INSTANCE_ROLE_LABEL: REPLICA, OLD_ROLE_LABEL: REPLICA}
