@@ -125,18 +125,10 @@ def world(rows: int, patience: float) -> Iterator[World]:
         directory.chmod(0o711)  # the server may run as another user
         postgres = stack.enter_context(servers.server(directory, settings=SETTINGS))
         box = stack.enter_context(boxes.box(directory))
-        _without_profile(box)
         meter = Meter(_pids(directory, box), sessions="sshd", patience=patience)
         made = World(directory, postgres, box, meter, rows)
         _fill(made)
         yield made
-
-
-def _without_profile(box: LabBox) -> None:
-    """Keep the login shell from this user's start files: a storage box has none, and they can take as long as Borg."""
-    with (box.directory / "sshd_config").open("a", encoding="utf-8") as file:
-        file.write(f"SetEnv HOME={box.directory}\n")
-    box.restart()
 
 
 def _pids(directory: Path, box: LabBox) -> Mapping[str, int]:

@@ -71,6 +71,10 @@ class NoRepository(VaultUnreachable):
     """The place answers, and holds no Borg repository."""
 
 
+class RepositoryExists(DrkitError):
+    """There is a Borg repository already where one should be made."""
+
+
 class HostKeyError(VaultUnreachable):
     """The vault's SSH host key is unknown or has changed."""
 

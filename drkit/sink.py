@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -45,6 +46,20 @@ class Sink:
         except BrokenPipeError:
             raise self._failed() from None
 
+    def offer(self, block: bytes) -> bool:
+        """Feed it, if it wants more; false where it has read what it needs and ended well.
+
+        Raises:
+            RestoreFailed: it ended otherwise.
+        """
+        try:
+            gate.write_all(self._stdin.fileno(), memoryview(block))
+        except BrokenPipeError:
+            if self.child.wait() != 0:
+                raise self._failed() from None
+            return False
+        return True
+
     def finish(self) -> None:
         """End its input and see that it ended well.
 
@@ -54,6 +69,12 @@ class Sink:
         self._stdin.close()
         if self.child.wait() != 0:
             raise self._failed()
+
+    def output(self) -> IO[bytes]:
+        """What it prints, through a descriptor of the caller's own, which ``stop`` does not close."""
+        assert self.child.stdout is not None  # noqa: S101 - opened with output
+        gate.widen(self.child.stdout.fileno())
+        return os.fdopen(os.dup(self.child.stdout.fileno()), "rb", buffering=0)
 
     def _failed(self) -> RestoreFailed:
         status = self.child.wait()

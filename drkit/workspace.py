@@ -34,11 +34,12 @@ def remove_orphans(parent: Path) -> None:
         match = _NAME.fullmatch(directory.name)
         with suppress(OSError):
             is_ours = os.geteuid() == directory.lstat().st_uid
-            if match and is_ours and not directory.is_symlink() and not _alive(int(match[1])):
+            if match and is_ours and not directory.is_symlink() and not alive(int(match[1])):
                 shutil.rmtree(directory, ignore_errors=True)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether there is a process with this number, whoever it belongs to."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

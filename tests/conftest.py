@@ -13,6 +13,8 @@ from psycopg import sql
 
 from drkit.lab import box as boxes
 from drkit.lab import postgres as servers
+from drkit.restore.aside import working_name
+from tests import stand_in_image
 from tests.lab.site import Site
 
 if TYPE_CHECKING:
@@ -38,6 +40,12 @@ def postgres(lab_directory: Path) -> Iterator[LabPostgres]:
     """A PostgreSQL server that the session's tests share; each test has databases of its own in it."""
     with servers.server(lab_directory) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def scratch_image(postgres: LabPostgres) -> str:
+    """An image with PostgreSQL of the server's version, as the configuration names it; skips where Docker is not."""
+    return stand_in_image.ensure(postgres.major)
 
 
 @pytest.fixture
@@ -72,7 +80,7 @@ def absent(postgres: LabPostgres) -> Iterator[Callable[..., str]]:
 
     yield name
     with postgres.dsn("postgres").connect() as server:
-        for each in named:
+        for each in itertools.chain(named, map(working_name, named)):
             server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(each)))
 
 

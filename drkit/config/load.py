@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from drkit.config.model import UNION_TAGS, Config
 from drkit.errors import ConfigurationError
@@ -88,6 +89,12 @@ def _parse(path: Path, text: str) -> CommentedMap:
         problem = error.problem or error.context or "malformed"
         raise ConfigurationError(
             f"{_at(path, error.problem_mark or error.context_mark)}: {problem}; expected YAML"
+        ) from None
+    except ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise ConfigurationError(
+            f"{path}:{line}:{column}: control character U+{ord(text[error.position]):04X}; expected printable text"
         ) from None
     except (YAMLError, RecursionError, ValueError, LookupError, TypeError, AttributeError) as error:
         # The parser has endings of its own for what it never expected, such as an integer without a digit.

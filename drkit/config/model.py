@@ -184,6 +184,8 @@ class Postgresql(Model):
     """Where PostgreSQL's own programs are, where drkit does not find them by itself."""
 
     bin_dirs: list[Path] = []
+    scratch_image: str = Field(default="postgres:{major}", pattern=r"^[A-Za-z0-9]\S*$")
+    """For a scratch server where server programs are not here; ``{major}`` stands for PostgreSQL's version."""
 
 
 class Config(Model):

@@ -133,6 +133,8 @@ def _configuration(made: LabBox) -> str:
             # The directory may lie below one that others can write to, such as /tmp.
             "StrictModes no",
             "PrintMotd no",
+            # A storage box has no start files; those of the user who runs the lab can take as long as Borg.
+            f"SetEnv HOME={made.directory}",
             "MaxStartups 50",
             "",
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from drkit import process
+from drkit.errors import RestoreFailed
 from drkit.postgres.connection import libpq_environment
 from drkit.sink import Sink
 
@@ -16,21 +18,21 @@ if TYPE_CHECKING:
 
 DEADLINE = 24 * 3600.0
 
-# For this session alone, and without risk: the load is one transaction, and its commit waits for the disk.
-_SESSION_OPTIONS = "-c max_parallel_maintenance_workers=2 -c statement_timeout=0 -c lock_timeout=0"
+SESSION_OPTIONS = "-c max_parallel_maintenance_workers=2 -c statement_timeout=0 -c lock_timeout=0"
+"""For the sessions of a restore alone."""
 
 
-def arguments(program: str, dsn: Dsn, extra: Sequence[str] = ()) -> list[str]:
+def arguments(program: Sequence[str], dsn: Dsn, extra: Sequence[str] = ()) -> list[str]:
     """pg_restore's arguments. The connection is in the environment; its name alone is said, so that it connects."""
     name = dsn.database.replace("\\", "\\\\").replace("'", "\\'")
-    return [program, "--exit-on-error", "--no-password", f"--dbname=dbname='{name}'", *extra]
+    return [*program, "--exit-on-error", "--no-password", f"--dbname=dbname='{name}'", *extra]
 
 
 @contextmanager
-def loader(program: str, dsn: Dsn) -> Iterator[Sink]:
+def loader(program: Sequence[str], dsn: Dsn) -> Iterator[Sink]:
     """pg_restore reading a custom-format dump from its stdin into ``dsn``, all or nothing."""
     with libpq_environment(dsn) as (env, descriptors):
-        env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {_SESSION_OPTIONS}".strip()
+        env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {SESSION_OPTIONS}".strip()
         sink = Sink(arguments(program, dsn, ["--single-transaction"]), env, descriptors)
     try:
         yield sink
@@ -39,15 +41,23 @@ def loader(program: str, dsn: Dsn) -> Iterator[Sink]:
 
 
 @contextmanager
-def to_script(program: str, env: dict[str, str]) -> Iterator[Sink]:
+def to_script(program: Sequence[str], env: dict[str, str]) -> Iterator[Sink]:
     """pg_restore turning a custom-format dump on its stdin into a data script on its stdout."""
-    sink = Sink([program, "--data-only", "--file=-"], env, output=True)
+    sink = Sink([*program, "--data-only", "--file=-"], env, output=True)
     try:
         yield sink
     finally:
         sink.stop()
 
 
-def load_directory(program: str, dsn: Dsn, dump: Path) -> list[str]:
-    """Arguments that load an unpacked directory dump, all or nothing."""
-    return [*arguments(program, dsn, ["--single-transaction", "--format=directory"]), str(dump)]
+def directory(program: Sequence[str], dsn: Dsn, dump: Path, how: str = "--single-transaction") -> None:
+    """Load an unpacked directory dump: all or nothing, unless ``how`` says ``--jobs=…``.
+
+    Raises:
+        RestoreFailed: pg_restore did not end well.
+    """
+    with libpq_environment(dsn) as (env, descriptors):
+        argv = arguments(program, dsn, [how, "--format=directory", str(dump)])
+        done = process.run(argv, deadline=DEADLINE, env=env, pass_fds=descriptors)
+    if done.status != 0:
+        raise RestoreFailed(f"pg_restore ended with status {done.status}\n{process.tail(done.stderr)}")

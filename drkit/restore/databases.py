@@ -1,18 +1,19 @@
-"""The steps of a restore that concern databases: preflight, roles, creation, loading, statistics, proof."""
+"""The steps of a restore that concern databases: roles, creation, loading, statistics, proof, the name."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drkit import process
-from drkit.errors import DrkitError, PreflightFailed, RestoreFailed, TargetNotEmpty, VerificationFailed
-from drkit.postgres import catalog, load, programs, proof, properties, roles
-from drkit.postgres.connection import libpq_environment
+from drkit.errors import TargetNotEmpty, VerificationFailed
+from drkit.postgres import catalog, load, programs, proof, properties, roles, sections
 from drkit.postgres.dump import CUSTOM
+from drkit.restore import aside
 from drkit.restore.directory import unpacked
 from drkit.restore.stream import feed
+from drkit.restore.target import SHOWN_OBJECTS, connected, maintenance, see_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,148 +23,25 @@ if TYPE_CHECKING:
     import psycopg
 
     from drkit.observe.progress import Task
-    from drkit.points.descriptor import SourceEntry
     from drkit.postgres.connection import Dsn
+    from drkit.restore.target import Place
     from drkit.vault.port import Reader, Vault
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 _LOCK = 0x64726B6974
 """The key of the advisory lock under which a database is restored: ``drkit`` in ASCII."""
-_SHOWN_OBJECTS = 5
-_MAINTENANCE = ("postgres", "template1")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A database of the target and the source that goes there."""
-
-    dsn: Dsn
-    source: SourceEntry
-    bin_dirs: tuple[Path, ...]
-
-    @property
-    def major(self) -> int:
-        """The major version of the server that the dump is from."""
-        return int(str(self.source.details["versions"]["postgresql"]).partition(".")[0])
-
-
-def preflight(place: Place, *, must_be_empty: bool) -> None:
-    """See that the restore can work, touching nothing.
-
-    Raises:
-        TargetNotEmpty: the database holds something.
-        PreflightFailed: unreachable, too old, without an extension or a right that is needed.
-    """
-    with _maintenance(place.dsn) as server:
-        major = server.info.server_version // 10000
-        if major < place.major:
-            raise PreflightFailed(
-                f"{place.dsn.shown} is PostgreSQL {major}, the dump is from {place.major}",
-                f"restore into PostgreSQL {place.major} or newer",
-            )
-        programs.client("pg_restore", max(major, place.major), place.bin_dirs)
-        available = {str(name) for (name,) in server.execute("select name from pg_catalog.pg_available_extensions")}
-        missing = sorted(set(place.source.details["versions"]["extensions"]) - available)
-        if missing:
-            raise PreflightFailed(
-                f"{place.dsn.shown} lacks the extensions {', '.join(missing)}", "install their packages on that server"
-            )
-        there = _exists(server, place.dsn.database)
-        if not there and not _may_create(server):
-            raise PreflightFailed(
-                f"{place.dsn.shown}: the database is not there and {server.info.user} may not make one",
-                f'make it: create database "{place.dsn.database}"; or: alter role "{server.info.user}" createdb',
-            )
-    if there:
-        with _connected(place.dsn) as connection:
-            _see_encoding(connection, place)
-            if must_be_empty:
-                see_empty(connection, place.dsn)
-
-
-def see_empty(connection: Connection, dsn: Dsn) -> None:
-    """Raise ``TargetNotEmpty`` where the database holds anything that an empty one would not."""
-    found = catalog.user_objects(connection)
-    if found:
-        shown = ", ".join(f"{kind} {name}" for kind, name in found[:_SHOWN_OBJECTS])
-        more = f" and {len(found) - _SHOWN_OBJECTS} more" if len(found) > _SHOWN_OBJECTS else ""
-        raise TargetNotEmpty(
-            f"{dsn.shown} is not empty: {shown}{more}; nothing was touched",
-            "restore into an empty database; a restore that was interrupted goes on with --resume",
-        )
-
-
-def _see_encoding(connection: Connection, place: Place) -> None:
-    row = connection.execute("select pg_catalog.getdatabaseencoding()").fetchone()
-    here, there = str(row and row[0]), str(place.source.details["encoding"])
-    if here not in (there, "UTF8"):
-        raise PreflightFailed(
-            f"{place.dsn.shown} has the encoding {here}, the dump is in {there}",
-            f"make the database with encoding {there} or UTF8, or drop it: the restore makes it as it was",
-        )
-
-
-@contextmanager
-def _connected(dsn: Dsn) -> Iterator[Connection]:
-    """A connection; every error of PostgreSQL in the body becomes one of drkit's."""
-    import psycopg  # noqa: PLC0415 - see Dsn.connect
-
-    try:
-        connection = dsn.connect()
-    except psycopg.Error as error:
-        raise PreflightFailed(
-            f"{dsn.shown}: {process.tail(str(error))}", "check the target's dsn and its server"
-        ) from None
-    try:
-        with connection:
-            yield connection
-    except psycopg.Error as error:
-        raise RestoreFailed(
-            f"{dsn.shown}: {process.tail(str(error))}", "mend it, then: drkit restore … --resume"
-        ) from None
-
-
-@contextmanager
-def _maintenance(dsn: Dsn) -> Iterator[Connection]:
-    """A connection to the server, whether or not the database is there."""
-    last: DrkitError | None = None
-    for database in (dsn.database, *_MAINTENANCE):
-        context = _connected(dsn.with_database(database))
-        try:
-            connection = context.__enter__()
-        except PreflightFailed as error:
-            last = last or error
-            continue
-        try:
-            yield connection
-        finally:
-            connection.close()
-        return
-    assert last is not None  # noqa: S101 - the loop ran and nothing answered
-    raise last
-
-
-def _exists(server: Connection, database: str) -> bool:
-    return server.execute("select from pg_catalog.pg_database where datname = %s", [database]).fetchone() is not None
-
-
-def _may_create(server: Connection) -> bool:
-    row = server.execute(
-        "select rolsuper or rolcreatedb from pg_catalog.pg_roles where rolname = current_user"
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def missing_roles(dsn: Dsn, needed: Iterable[str]) -> set[str]:
     """The roles that the server lacks."""
-    with _maintenance(dsn) as server:
+    with maintenance(dsn) as server:
         return set(needed) - {str(name) for (name,) in server.execute("select rolname from pg_catalog.pg_roles")}
 
 
 def make_roles(dsn: Dsn, text: str, only: Iterable[str] | None) -> list[str]:
     """Make the roles of a globals script that the server lacks; returns their names."""
-    with _maintenance(dsn) as server:
+    with maintenance(dsn) as server:
         there = [str(name) for (name,) in server.execute("select rolname from pg_catalog.pg_roles")]
         wanted = roles.for_missing(text, there, only)
         with server.transaction():
@@ -173,29 +51,47 @@ def make_roles(dsn: Dsn, text: str, only: Iterable[str] | None) -> list[str]:
 
 
 def create(place: Place) -> list[str]:
-    """Make the database as the original was, if it is not there.
+    """Make the database as the original was, aside, if it is not there.
 
     Returns:
         What could not be made as it was, for the report.
     """
+    with maintenance(place.dsn) as server:
+        aside.remove(server, place.dsn)
+        return [] if aside.exists(server, place.dsn.database) else _create_aside(server, place)
+
+
+def _create_aside(server: Connection, place: Place) -> list[str]:
     import psycopg  # noqa: PLC0415 - see Dsn.connect
     from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
 
-    wanted, name = place.source.details["properties"], place.dsn.database
-    with _maintenance(place.dsn) as server:
-        if _exists(server, name):
-            return []
-        encoding = place.source.details["encoding"]
-        try:
-            server.execute(properties.creation(name, encoding, wanted))
-        except (psycopg.errors.WrongObjectType, psycopg.errors.InvalidParameterValue) as error:
-            server.execute(
-                sql.SQL("create database {} template template0 encoding {}").format(
-                    sql.Identifier(name), sql.Literal(encoding)
-                )
+    name, encoding = aside.working_name(place.dsn.database), place.source.details["encoding"]
+    try:
+        server.execute(properties.creation(name, encoding, place.source.details["properties"]))
+    except (psycopg.errors.WrongObjectType, psycopg.errors.InvalidParameterValue) as error:
+        server.execute(
+            sql.SQL("create database {} template template0 encoding {}").format(
+                sql.Identifier(name), sql.Literal(encoding)
             )
-            return [f"{name} has the server's own locale, not the original's: {process.tail(str(error))}"]
+        )
+        return [f"{place.dsn.database} has the server's own locale, not the original's: {process.tail(str(error))}"]
     return []
+
+
+def publish(place: Place) -> None:
+    """Give a database that was restored aside its own name.
+
+    Raises:
+        TargetNotEmpty: that name has been taken meanwhile.
+    """
+    with maintenance(place.dsn) as server:
+        aside.publish(server, place.dsn)
+
+
+def _where(place: Place) -> Dsn:
+    """Where the database is just now: aside, or under its own name."""
+    with maintenance(place.dsn) as server:
+        return aside.of(place.dsn) if aside.exists(server, aside.working_name(place.dsn.database)) else place.dsn
 
 
 def put_back_properties(place: Place) -> list[str]:
@@ -208,7 +104,7 @@ def put_back_properties(place: Place) -> list[str]:
     from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
 
     wanted, name = place.source.details["properties"], place.dsn.database
-    with _connected(place.dsn) as connection:
+    with connected(place.dsn) as connection:
         now = properties.read(connection)
         todo = properties.statements(name, wanted, now)
         if now["owner"] == connection.info.user:
@@ -226,62 +122,88 @@ def put_back_properties(place: Place) -> list[str]:
 
 
 @contextmanager
-def _restoring(place: Place) -> Iterator[Connection]:
+def _restoring(dsn: Dsn) -> Iterator[Connection]:
     """Hold the database for this restore. Raises ``TargetNotEmpty`` where another restore holds it."""
-    with _connected(place.dsn) as connection:
+    with connected(dsn) as connection:
         row = connection.execute("select pg_catalog.pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
         if not (row and row[0]):
-            raise TargetNotEmpty(f"{place.dsn.shown} is being restored by another drkit", "wait for that one to end")
+            raise TargetNotEmpty(f"{dsn.shown} is being restored by another drkit", "wait for that one to end")
         yield connection
 
 
-def loading(
-    place: Place,
-    vault: Vault,
-    staging: Path,
-    task: Task,
-    *,
-    resumed: bool,
-    opened: AbstractContextManager[Reader] | None = None,
-) -> None:
-    """Load the dump. Cut short at any instant, it leaves the database as empty as it was.
+@dataclass(frozen=True)
+class Origin:
+    """Where a dump comes from on its way into a database."""
+
+    vault: Vault
+    opened: AbstractContextManager[Reader] | None
+    """The archive, where it was opened ahead."""
+    staging: Path
+    """Where a directory dump may be unpacked."""
+    task: Task
+
+
+def loading(place: Place, origin: Origin, *, sessions: int, resumed: bool) -> None:
+    """Load the dump, aside or, where the database is there, in one transaction.
 
     Args:
         place: the database and its source.
-        vault: where the archive is.
-        staging: where a directory dump may be unpacked.
-        task: told the bytes so far.
-        opened: the archive, where it was opened ahead.
+        origin: where the dump comes from.
+        sessions: how many the rows are dealt to.
         resumed: an earlier attempt began this step, and may have ended it before it could say so.
     """
-    with _restoring(place) as connection:
+    with maintenance(place.dsn) as server:
+        is_aside = aside.exists(server, aside.working_name(place.dsn.database))
+        if not is_aside and aside.exists(server, place.dsn.database):
+            _load_in_place(place, origin, resumed=resumed)
+            return
+        if resumed or not is_aside:
+            aside.remove(server, place.dsn)
+            _create_aside(server, place)
+        try:
+            _load_aside(place, origin, sessions)
+        except BaseException:
+            with suppress(Exception):  # what cannot be removed now, the next restore removes
+                aside.remove(server, place.dsn)
+            raise
+
+
+def _load_aside(place: Place, origin: Origin, sessions: int) -> None:
+    dsn = aside.of(place.dsn)
+    with _restoring(dsn) as connection:
+        program = _pg_restore(place, connection)
+        if place.source.details["dump_format"] == CUSTOM:
+            with sections.loader(program, dsn, sessions) as sink:
+                feed(origin.vault, place.source, sink.write, origin.task, origin.opened)
+                sink.finish()
+        else:
+            with unpacked(origin.vault, place.source, origin.staging, origin.task, origin.opened) as dump:
+                load.directory(program, dsn, dump, f"--jobs={sessions}")
+
+
+def _load_in_place(place: Place, origin: Origin, *, resumed: bool) -> None:
+    """All or nothing: cut short at any instant, it leaves the database as empty as it was."""
+    with _restoring(place.dsn) as connection:
         if resumed and catalog.user_objects(connection) and not _differences(connection, place):
             return
         see_empty(connection, place.dsn)
-        program = programs.client(
-            "pg_restore", max(connection.info.server_version // 10000, place.major), place.bin_dirs
-        )
+        program = _pg_restore(place, connection)
         if place.source.details["dump_format"] == CUSTOM:
             with load.loader(program, place.dsn) as sink:
-                feed(vault, place.source, sink.write, task, opened)
+                feed(origin.vault, place.source, sink.write, origin.task, origin.opened)
                 sink.finish()
         else:
-            with unpacked(vault, place.source, staging, task, opened) as dump:
-                _load_directory(place, program, dump)
+            with unpacked(origin.vault, place.source, origin.staging, origin.task, origin.opened) as dump:
+                load.directory(program, place.dsn, dump, "--single-transaction")
 
 
-def _load_directory(place: Place, program: str, dump: Path) -> None:
-    with libpq_environment(place.dsn) as (env, descriptors):
-        done = process.run(
-            load.load_directory(program, place.dsn, dump), deadline=load.DEADLINE, env=env, pass_fds=descriptors
-        )
-    if done.status != 0:
-        raise RestoreFailed(f"pg_restore ended with status {done.status}\n{process.tail(done.stderr)}")
+def _pg_restore(place: Place, connection: Connection) -> list[str]:
+    return [programs.client("pg_restore", max(connection.info.server_version // 10000, place.major), place.bin_dirs)]
 
 
 def analyze(place: Place) -> None:
     """Collect statistics, without which the first queries after a restore take minutes."""
-    with _connected(place.dsn) as connection:
+    with connected(_where(place)) as connection:
         connection.execute("set client_min_messages = error")
         connection.execute("analyze")
 
@@ -292,11 +214,12 @@ def prove(place: Place) -> None:
     Raises:
         VerificationFailed: something is not as it was.
     """
-    with _connected(place.dsn) as connection:
+    dsn = _where(place)
+    with connected(dsn) as connection:
         wrong = _differences(connection, place)
     if wrong:
         raise VerificationFailed(
-            f"{place.dsn.shown} is not what {place.source.name} was: {'; '.join(wrong[:_SHOWN_OBJECTS])}",
+            f"{dsn.shown} is not what {place.source.name} was: {'; '.join(wrong[:SHOWN_OBJECTS])}",
             "do not use it; look at the recovery point: drkit verify --deep",
         )
 

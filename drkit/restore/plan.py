@@ -19,13 +19,15 @@ LOAD = "load"
 SETTINGS = "settings"
 ANALYZE = "analyze"
 PROVE = "prove"
+PUBLISH = "publish"
 
 _TITLES = {
-    CREATE: "make the database, if it is not there",
-    LOAD: "load the dump, in one transaction",
-    SETTINGS: "put back the database's own owner, privileges, settings and comment",
+    CREATE: "make the database aside, if it is not there",
+    LOAD: "load the dump: aside, or in one transaction",
     ANALYZE: "collect the planner's statistics",
     PROVE: "count, and compare with the descriptor's proof",
+    PUBLISH: "give the database its own name",
+    SETTINGS: "put back the database's own owner, privileges, settings and comment",
 }
 
 
@@ -122,7 +124,14 @@ def _roles_step(each: Chosen) -> Step:
 
 def _database_steps(source: str, database: str, needs: tuple[str, ...]) -> list[Step]:
     loaded = (f"{LOAD} {database}",)
-    after = {CREATE: needs, LOAD: (f"{CREATE} {database}",), SETTINGS: loaded, ANALYZE: loaded, PROVE: loaded}
+    after = {
+        CREATE: needs,
+        LOAD: (f"{CREATE} {database}",),
+        ANALYZE: loaded,
+        PROVE: loaded,
+        PUBLISH: (f"{ANALYZE} {database}", f"{PROVE} {database}"),
+        SETTINGS: (f"{PUBLISH} {database}",),
+    }
     return [
         Step(f"{action} {database}", action, title, database, source, after[action])
         for action, title in _TITLES.items()

@@ -15,9 +15,10 @@ from drkit.clock import to_text
 from drkit.errors import DrkitError, Interrupted, PreflightFailed, TargetNotEmpty, VerificationFailed
 from drkit.points import names
 from drkit.points.descriptor import LARGEST_BYTES
-from drkit.restore import databases, journal, plan
-from drkit.restore.databases import Place
+from drkit.restore import databases, journal, plan, target
+from drkit.restore.databases import Origin
 from drkit.restore.stream import feed
+from drkit.restore.target import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +129,7 @@ class Restore:
             except KeyboardInterrupt:
                 process.stop_all()
                 raise Interrupted(
-                    f"interrupted; what was being loaded was rolled back (journal: {self._journal.path})",
+                    f"interrupted; what was being loaded was thrown away (journal: {self._journal.path})",
                     "go on with: drkit restore --to … --resume",
                 ) from None
             self._journal.write(status=journal.FINISHED, at=to_text(self._clock.now()))
@@ -162,7 +163,7 @@ class Restore:
         problems: list[DrkitError] = []
         for step in self._steps(plan.LOAD):
             try:
-                databases.preflight(self._place(step), must_be_empty=self._last_word(step) is None)
+                target.preflight(self._place(step), must_be_empty=self._last_word(step) is None)
             except (TargetNotEmpty, PreflightFailed) as error:
                 problems.append(error)
         if problems:
@@ -198,23 +199,25 @@ class Restore:
         """The steps of one database in order; statistics are collected while the rows are counted."""
         step = {step.action: step for step in self._plan.steps if step.database == name}
         place = self._place(step[plan.LOAD])
-        vault = self._vaults[place.source.vault]
-        staging = self._config.staging or Path(gettempdir())
         resumed = self._last_word(step[plan.LOAD]) == journal.STARTED
+        # Two databases side by side keep the processors as busy as one that is dealt to two sessions.
+        sessions = max(1, SIDE_BY_SIDE // len(self._steps(plan.LOAD)))
         self._do(step[plan.CREATE], lambda: self._notes.extend(databases.create(place)))
         with self._reporter.task(f"loading {name}") as task:
-            self._do(
-                step[plan.LOAD],
-                lambda: databases.loading(
-                    place, vault, staging, task, resumed=resumed, opened=self._opened.get(place.source.name)
-                ),
+            origin = Origin(
+                self._vaults[place.source.vault],
+                self._opened.get(place.source.name),
+                self._config.staging or Path(gettempdir()),
+                task,
             )
-        self._do(step[plan.SETTINGS], lambda: self._notes.extend(databases.put_back_properties(place)))
+            self._do(step[plan.LOAD], lambda: databases.loading(place, origin, sessions=sessions, resumed=resumed))
         statistics = side.submit(self._do, step[plan.ANALYZE], lambda: databases.analyze(place))
         try:
             self._do(step[plan.PROVE], lambda: databases.prove(place))
         finally:
             statistics.result()
+        self._do(step[plan.PUBLISH], lambda: databases.publish(place))
+        self._do(step[plan.SETTINGS], lambda: self._notes.extend(databases.put_back_properties(place)))
 
     def _make_roles(self, step: Step) -> None:
         needed = {role for load in self._steps(plan.LOAD) for role in self._sources[load.source].details["roles"]}

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,19 +18,19 @@ from drkit import errors, process, state
 from drkit.vault import borg_command as command
 from drkit.vault import borg_outcome as outcome
 from drkit.vault import gate, hostkeys
+from drkit.vault.creation import STALL_SECONDS, Creation
 from drkit.vault.multiplex import Multiplexer
 from drkit.vault.port import Archive, StoredArchive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from drkit.vault.creation import Hold
     from drkit.vault.port import Reader, Stream
 
 _SHORT_SECONDS = 600.0
 """A call that moves little; it may first have to rebuild Borg's cache of the index."""
 _LONG_SECONDS = 24 * 3600.0
-_STALL_SECONDS = 900.0
-"""How long a stream may stand still. Also the bound for a lock that never comes and a far side that died silently."""
 _BLOCK = 1024 * 1024
 _PERHAPS_GONE = (errors.NoSuchPoint, errors.DrkitError)
 """How Borg says that an archive to be deleted is not there: by a status of its own, or by none in particular."""
@@ -65,19 +65,28 @@ class BorgVault:
         self._borg = find_borg()
         self._base = state.state_dir() / "borg"
         self._ssh = Multiplexer(repository.url, repository.ssh) if repository.url.startswith("ssh://") else None
+        self._prepared: dict[str, Creation] = {}
+
+    @property
+    def _called(self) -> str:
+        return f"vault {self.name} ({self.repository.url})"
 
     def connect_ahead(self) -> None:
         """Let the connection be made while the caller prepares its work."""
         if self._ssh is not None:
             self._ssh.begin()
 
-    def create(self) -> None:
+    def create(self) -> bool:
         """Make the repository; a local one keeps some room free (Borg, "additional_free_space")."""
-        self._call(command.create_repository(self.repository))
+        try:
+            self._call(command.create_repository(self.repository))
+        except errors.RepositoryExists:
+            return False
         if not self.repository.url.startswith("ssh://"):
             total = shutil.disk_usage(self.repository.url).total
             spare = min(total // _FREE_SPACE_PART, _FREE_SPACE_MOST)
             self._call(command.set_additional_free_space(self.repository, spare))
+        return True
 
     def archives(self) -> tuple[Archive, ...]:
         """All archives, oldest first."""
@@ -94,6 +103,14 @@ class BorgVault:
             str(entry["name"]): str(entry.get("comment", "")) for entry in listed["archives"] if entry["name"] in wanted
         }
 
+    def prepare(self, name: str, *, file_name: str) -> None:
+        """Start Borg and the far side for a later ``store``; it takes no lock before then. Local ones start fast."""
+        if self._ssh is not None and name not in self._prepared:
+            shell, hold = self._ssh.held()
+            self._prepared[name] = self._create(name, file_name, "", shell, hold)
+            self._ssh.shell()  # returns when the shared connection is there, or cannot be made
+            hold.next()
+
     def store(
         self,
         name: str,
@@ -104,6 +121,31 @@ class BorgVault:
         progress: Callable[[int], None] = lambda _: None,
     ) -> StoredArchive:
         """Store a stream; see ``drkit.vault.gate`` for why an unfinished one can never be kept."""
+        creation = self._prepared.pop(name, None)
+        if creation is not None and not creation.alive():  # its connection is lost; this one's may come about
+            creation.close()
+            creation = None
+        if creation is None:
+            creation = self._create(name, file_name, comment, None, None)
+        try:
+            ended, printed = creation.feed(stream, progress)
+        except errors.ConnectionCut as stalled:
+            raise errors.ConnectionCut(f"{self._called} {stalled.message}") from None
+        finally:
+            creation.close()
+        if not outcome.succeeded(creation.borg.returncode):
+            error = self._explain(creation.borg.returncode, creation.last_words.text())
+            if ended.began and type(error) is errors.VaultUnreachable:
+                raise errors.ConnectionCut(
+                    f"{self._called} lost the connection in mid-transfer\n{error.message}",
+                    "check the network, then run it again",
+                )
+            raise error
+        made = json.loads(printed)
+        archive = Archive(name, str(made["archive"]["id"]))
+        return StoredArchive(archive, ended.size, ended.sha256, int(made["archive"]["stats"]["deduplicated_size"]))
+
+    def _create(self, name: str, file_name: str, comment: str, shell: str | None, hold: Hold | None) -> Creation:
         argv = command.create_archive(
             self.repository,
             name,
@@ -112,59 +154,20 @@ class BorgVault:
             command=[sys.executable, "-I", "-S", gate.__file__],
         )
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            with theirs:
-                socket.send_fds(ours, [b"fd"], [stream.fileno()])
-                borg, last_words = self._start(argv, stdin=theirs.fileno())
+        with theirs:
             try:
-                size, digest, started = self._attend(ours, borg, stream, progress)
-                printed = self._rest(borg)
-            finally:
-                ours.close()  # first, so that a gate without a verdict ends by itself
-                process.stop(borg)
-        if not outcome.succeeded(borg.returncode):
-            error = self._explain(borg.returncode, last_words.text())
-            if started and isinstance(error, errors.VaultUnreachable):
-                raise errors.ConnectionCut(error.message, error.hint)
-            raise error
-        made = json.loads(printed)
-        archive = Archive(name, str(made["archive"]["id"]))
-        return StoredArchive(archive, size, digest, int(made["archive"]["stats"]["deduplicated_size"]))
+                borg, last_words = self._start(argv, stdin=theirs.fileno(), shell=shell)
+            except BaseException:
+                ours.close()
+                if hold is not None:
+                    hold.close()
+                raise
+        return Creation(borg, last_words, ours, hold)
 
-    def _attend(
-        self, control: socket.socket, borg: subprocess.Popen[bytes], stream: Stream, progress: Callable[[int], None]
-    ) -> tuple[int, str, bool]:
-        """Follow the gate to the stream's end and give the verdict; returns size, SHA-256, whether it began."""
-        control.settimeout(_STALL_SECONDS)
-        started = False
-        with suppress(ConnectionError):
-            while True:
-                try:
-                    report = control.recv(256)
-                except TimeoutError:
-                    process.stop(borg)
-                    raise errors.ConnectionCut(
-                        f"vault {self.name} ({self.repository.url}): nothing moved for {_STALL_SECONDS:.0f} s"
-                    ) from None
-                if not report:  # Borg and the gate are gone
-                    break
-                started = True
-                count, _, digest = report.decode().partition(" ")
-                progress(int(count))
-                if digest:
-                    stream.finish()
-                    control.send(gate.SEAL)
-                    return int(count), digest, True
-        return 0, "", started
-
-    def _rest(self, borg: subprocess.Popen[bytes]) -> bytes:
-        """What Borg prints from here to its end."""
-        assert borg.stdout is not None  # noqa: S101 - it was opened by _start
-        ready, _, _ = select.select([borg.stdout], [], [], _STALL_SECONDS)
-        printed = borg.stdout.read() if ready else b""
-        with suppress(Exception):
-            borg.wait(_SHORT_SECONDS)
-        return printed
+    def drop_prepared(self) -> None:
+        """End what was prepared and is not wanted any more."""
+        while self._prepared:
+            self._prepared.popitem()[1].close()
 
     @contextmanager
     def open(self, name: str) -> Iterator[Reader]:
@@ -209,7 +212,7 @@ class BorgVault:
                 lines = outcome.read_log(last_words.text()).splitlines()
                 said = process.tail("\n".join(line for line in lines if not line.startswith("ID: ")))
                 raise errors.VerificationFailed(
-                    f"vault {self.name} ({self.repository.url}) is damaged: borg check found errors\n{said}",
+                    f"{self._called} is damaged: borg check found errors\n{said}",
                     "keep a copy of it, restore what you need, then read: borg check --help (--repair)",
                 )
             raise error
@@ -218,11 +221,15 @@ class BorgVault:
         return "ssh" if self._ssh is None else self._ssh.shell()
 
     def _start(
-        self, arguments: Sequence[str], stdin: int = subprocess.DEVNULL, on_line: Callable[[str], None] | None = None
+        self,
+        arguments: Sequence[str],
+        stdin: int = subprocess.DEVNULL,
+        on_line: Callable[[str], None] | None = None,
+        shell: str | None = None,
     ) -> tuple[subprocess.Popen[bytes], process.TailReader]:
         secret = _through_pipe(self._passphrase)
         try:
-            env = command.environment(process.clean_environment(), self._shell(), self._base, secret)
+            env = command.environment(process.clean_environment(), shell or self._shell(), self._base, secret)
             borg = process.spawn([self._borg, *arguments], env=env, pass_fds=[secret], stdin=stdin)
         finally:
             os.close(secret)
@@ -240,9 +247,7 @@ class BorgVault:
             env = command.environment(process.clean_environment(), self._shell(), self._base, secret)
             done = process.run([self._borg, *arguments], deadline=deadline, env=env, pass_fds=[secret])
         except process.DeadlineExceeded as error:
-            raise errors.VaultUnreachable(
-                f"vault {self.name} ({self.repository.url}): {error}", "check the network, then: drkit check"
-            ) from None
+            raise errors.VaultUnreachable(f"{self._called}: {error}", "check the network, then: drkit check") from None
         finally:
             os.close(secret)
         if not outcome.succeeded(done.status):
@@ -274,9 +279,9 @@ class _Extraction:
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes; at the end, Borg's verdict."""
-        ready, _, _ = select.select([self._stdout], [], [], _STALL_SECONDS)
+        ready, _, _ = select.select([self._stdout], [], [], STALL_SECONDS)
         if not ready:
-            raise errors.ConnectionCut(f"vault {self._vault.name}: nothing came for {_STALL_SECONDS:.0f} s")
+            raise errors.ConnectionCut(f"vault {self._vault.name}: nothing came for {STALL_SECONDS:.0f} s")
         block = os.read(self._stdout.fileno(), min(size, _BLOCK))
         if not block:
             self._borg.wait(_SHORT_SECONDS)

@@ -96,6 +96,12 @@ _RULES = (
         frozenset({13, 15, 18}),
     ),
     _Rule(
+        errors.RepositoryExists,
+        "holds a Borg repository already",
+        "it can be used: drkit backup",
+        frozenset({10}),
+    ),
+    _Rule(
         errors.VerificationFailed,
         "is damaged",
         "keep a copy of it, then look with: borg check --verify-data",

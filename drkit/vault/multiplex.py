@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import shlex
 import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -15,6 +17,8 @@ from urllib.parse import urlsplit
 
 from drkit import process
 from drkit.vault import borg_command
+from drkit.vault import hold as hold_program
+from drkit.vault.creation import Hold
 from drkit.workspace import workspace
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 _SSH_FAILED = 255
 """ssh's own exit status, as opposed to that of what it ran (ssh, "EXIT STATUS")."""
+_SOCKET = "ssh"
 _LONGEST_SOCKET_PATH = 90
 """A Unix socket's path ends at 108 bytes, and ssh adds some while it makes one."""
 
@@ -35,9 +40,12 @@ class Multiplexer:
         self._target = [*(["-p", str(parts.port)] if parts.port else []), target]
         self._plain = borg_command.remote_shell(ssh)
         self._lock = threading.Lock()
+        self._directory_lock = threading.Lock()
         self._master: subprocess.Popen[bytes] | None = None
         self._socket: Path | None = None
         self._cleanup = ExitStack()
+        self._directory: Path | None = None
+        self._holds = itertools.count(1)
 
     def shell(self) -> str:
         """The SSH command line to use now; the first call makes the connection that the others share."""
@@ -46,7 +54,18 @@ class Multiplexer:
                 self._start()
             if self._master is None or self._master.poll() is not None or self._socket is None:
                 return self._plain
-            return f"{self._plain} -o {shlex.quote(f'ControlPath={self._socket}')}"
+            return self._sharing(self._socket)
+
+    def held(self) -> tuple[str, Hold]:
+        """An SSH command line that waits for two words, and what gives them; the connection need not be there yet.
+
+        Where it comes to nothing, ssh makes one of its own (ssh_config, ControlPath), and says what is wrong.
+        """
+        with self._directory_lock:
+            directory = self._workspace()
+            hold = Hold(directory, next(self._holds))
+        holding = shlex.join([sys.executable, "-I", "-S", hold_program.__file__, str(hold.path)])
+        return f"{holding} {self._sharing(directory / _SOCKET)}", hold
 
     def complaint(self) -> str:
         """What ssh says of a connection of its own, and nothing where it can be made.
@@ -69,9 +88,8 @@ class Multiplexer:
             self.shell()
 
     def _start(self) -> None:
-        directory = self._cleanup.enter_context(workspace(Path(gettempdir())))
-        atexit.register(self.close)
-        socket = directory / "ssh"
+        with self._directory_lock:
+            socket = self._workspace() / _SOCKET
         argv = [*shlex.split(self._plain), "-M", "-N", "-S", str(socket), *self._target]
         # Its complaints are those of the plain connection that is tried next, which reports them.
         self._master = process.spawn(
@@ -82,6 +100,15 @@ class Multiplexer:
             time.sleep(0.005)  # ssh says nowhere when it is ready, other than by making its socket
         if socket.exists() and len(str(socket)) < _LONGEST_SOCKET_PATH:
             self._socket = socket
+
+    def _sharing(self, socket: Path) -> str:
+        return f"{self._plain} -o {shlex.quote(f'ControlPath={socket}')}"
+
+    def _workspace(self) -> Path:
+        if self._directory is None:
+            self._directory = self._cleanup.enter_context(workspace(Path(gettempdir())))
+            atexit.register(self.close)
+        return self._directory
 
     def close(self) -> None:
         """End the connection, or the attempt to make one."""

@@ -69,8 +69,8 @@ class Vault(Protocol):
         """A short stable name of the place, fit for a file name: for locks and records."""
         ...
 
-    def create(self) -> None:
-        """Make the repository."""
+    def create(self) -> bool:
+        """Make the repository unless there is one; whether it was made."""
         ...
 
     def archives(self) -> tuple[Archive, ...]:
@@ -83,6 +83,17 @@ class Vault(Protocol):
 
     def comments(self, names: Iterable[str]) -> Mapping[str, str]:
         """The comment of each named archive, by name; names that are not there are left out."""
+        ...
+
+    def prepare(self, name: str, *, file_name: str) -> None:
+        """Start what can be started of a later ``store`` without a comment, while others are stored.
+
+        It takes no lock, and what is prepared and never stored leaves nothing.
+        """
+        ...
+
+    def drop_prepared(self) -> None:
+        """End what was prepared and is not wanted any more."""
         ...
 
     def store(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drkit import process
 from drkit.errors import DrkitError, PreflightFailed, RestoreFailed, VerificationFailed
-from drkit.postgres import load, programs, proof, script
+from drkit.postgres import load, proof, script
 from drkit.postgres.connection import libpq_environment
 from drkit.postgres.dump import CUSTOM, DIRECTORY
 from drkit.restore.directory import unpacked
@@ -16,21 +16,20 @@ from drkit.restore.stream import feed
 from drkit.sink import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
     from typing import IO
 
     import psycopg
 
     from drkit.observe.progress import Task
     from drkit.points.descriptor import SourceEntry
-    from drkit.postgres.scratch import Scratch
+    from drkit.postgres.scratch.server import Scratch
     from drkit.vault.port import Vault
 
 _BLOCK = 1024 * 1024
 
 
-def database(vault: Vault, source: SourceEntry, scratch: Scratch, bin_dirs: tuple[Path, ...], task: Task) -> list[str]:
+def database(vault: Vault, source: SourceEntry, scratch: Scratch, task: Task) -> list[str]:
     """Restore ``source`` into a new database of ``scratch`` and compare.
 
     Returns:
@@ -50,7 +49,7 @@ def database(vault: Vault, source: SourceEntry, scratch: Scratch, bin_dirs: tupl
         encoding = source.details["encoding"]
         server.execute(f"create database {name} template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'")
     try:
-        pg_restore = programs.client("pg_restore", scratch.major, bin_dirs)
+        pg_restore = scratch.client("pg_restore")
         try:
             archived = _load(vault, source, pg_restore, scratch, name, task)
         except RestoreFailed as error:
@@ -60,7 +59,7 @@ def database(vault: Vault, source: SourceEntry, scratch: Scratch, bin_dirs: tupl
             content = any("checksum" in table for table in source.details["proof"]["tables"].values())
             found = {**proof.take(connection, content=content), **proof.take_sequences(connection)}
         wrong = proof.differences(source.details["proof"], found)
-        restored = _server_script(scratch, source, name, programs.client("pg_dump", scratch.major, bin_dirs))
+        restored = _server_script(scratch, source, name, scratch.client("pg_dump"))
         return wrong + script.differences(archived, restored)
     finally:
         with scratch.dsn("postgres").connect() as server:
@@ -76,7 +75,7 @@ def _see_extensions(server: psycopg.Connection[tuple[Any, ...]], source: SourceE
     if missing:
         raise PreflightFailed(
             f"{source.name}: the scratch PostgreSQL lacks the extensions {', '.join(missing)}",
-            "install their packages for this version of PostgreSQL",
+            "install their packages for this version; for a container, name an image in postgresql.scratch_image",
         )
 
 
@@ -117,7 +116,7 @@ class _Digesting:
 
 
 def _load(
-    vault: Vault, source: SourceEntry, pg_restore: str, scratch: Scratch, name: str, task: Task
+    vault: Vault, source: SourceEntry, pg_restore: Sequence[str], scratch: Scratch, name: str, task: Task
 ) -> dict[str, script.Digest]:
     """Load the archive into the scratch database and digest its data script, in one pass over the vault."""
     dump_format = source.details["dump_format"]
@@ -141,23 +140,22 @@ def _load(
     if dump_format != DIRECTORY:
         raise VerificationFailed(f"{source.name}: unknown dump format {dump_format}")
     with unpacked(vault, source, scratch.directory, task) as dump:
-        with libpq_environment(target) as (env, descriptors):
-            done = process.run(
-                load.load_directory(pg_restore, target, dump), deadline=load.DEADLINE, env=env, pass_fds=descriptors
-            )
-        if done.status != 0:
-            raise RestoreFailed(f"pg_restore ended with status {done.status}\n{process.tail(done.stderr)}")
+        # Who reads it may be the server's user; the directory around it is private.
+        process.run(["chmod", "--recursive", "a+rX", str(dump.parent)], deadline=load.DEADLINE)
+        load.directory(pg_restore, target, dump)
         return _digest(
-            [pg_restore, "--data-only", "--file=-", "--format=directory", str(dump)], process.clean_environment()
+            [*pg_restore, "--data-only", "--file=-", "--format=directory", str(dump)], process.clean_environment()
         )
 
 
-def _server_script(scratch: Scratch, source: SourceEntry, name: str, pg_dump: str) -> dict[str, script.Digest]:
+def _server_script(
+    scratch: Scratch, source: SourceEntry, name: str, pg_dump: Sequence[str]
+) -> dict[str, script.Digest]:
     """The restored database's data, written under the settings under which the archive was."""
     with libpq_environment(scratch.dsn(name)) as (env, _):
         session: dict[str, str] = source.details["session"]
         env["PGOPTIONS"] = " ".join(f"-c {name}={value}" for name, value in session.items())
-        return _digest([pg_dump, "--data-only", "--format=plain", "--no-password"], env)
+        return _digest([*pg_dump, "--data-only", "--format=plain", "--no-password"], env)
 
 
 def _digest(argv: list[str], env: dict[str, str]) -> dict[str, script.Digest]:

@@ -12,7 +12,7 @@ from drkit.errors import DrkitError, NoSuchPoint, RestoreFailed, VerificationFai
 from drkit.points import catalogue as catalogues
 from drkit.points import names, signing
 from drkit.points.descriptor import Verification, encode_verification
-from drkit.postgres import scratch
+from drkit.postgres.scratch import choose
 from drkit.restore.stream import discard, feed
 from drkit.sources.port import MemoryStream
 from drkit.verify import deep
@@ -138,10 +138,11 @@ class Verify:
         for source in sources:
             if source not in databases:
                 self._read(source)
-        bin_dirs = tuple(self._config.postgresql.bin_dirs)
         with ExitStack() as stack:
             servers = {
-                major: stack.enter_context(scratch.server(major, bin_dirs, self._config.staging))
+                major: stack.enter_context(
+                    choose.server(major, self._config.postgresql, self._config.staging, self._reporter)
+                )
                 for major in sorted({_major(source) for source in databases})
             }
             for source in databases:
@@ -150,7 +151,7 @@ class Verify:
                     self._reporter.task(f"restoring {source.name}") as task,
                 ):
                     vault = self._vaults[source.vault]
-                    wrong.extend(deep.database(vault, source, servers[_major(source)], bin_dirs, task))
+                    wrong.extend(deep.database(vault, source, servers[_major(source)], task))
 
     def _record(self, point: Point, level: str) -> None:
         """Seal into the vault, signed, that the point was verified, where whoever looks next finds it."""

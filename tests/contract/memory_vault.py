@@ -36,11 +36,12 @@ class MemoryVault:
         self.identity = f"memory-{name}"
         self._kept: dict[str, _Kept] | None = None
 
-    def create(self) -> None:
-        """Make the repository."""
+    def create(self) -> bool:
+        """Make the repository unless there is one."""
         if self._kept is not None:
-            raise DrkitError(f"vault {self.name} holds a repository already")
+            return False
         self._kept = {}
+        return True
 
     def archives(self) -> tuple[Archive, ...]:
         """All archives, oldest first."""
@@ -50,6 +51,12 @@ class MemoryVault:
         """The comments of the named archives that are there."""
         wanted = set(names)
         return {name: kept.comment for name, kept in self._repository().items() if name in wanted}
+
+    def prepare(self, name: str, *, file_name: str) -> None:
+        """Nothing here takes time to start."""
+
+    def drop_prepared(self) -> None:
+        """Nothing was prepared."""
 
     def store(
         self,

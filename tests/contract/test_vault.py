@@ -47,6 +47,27 @@ def test_content_that_is_there_already_adds_little(vault: Vault) -> None:
     assert second.archive.archive_id != first.archive.archive_id
 
 
+def test_what_was_prepared_is_stored_as_if_it_had_not_been(vault: Vault) -> None:
+    """While archives are prepared the vault can be written and read; each holds what was stored under its name."""
+    for number in (30, 31):
+        vault.prepare(name(number), file_name="database.dump")
+    _store(vault, name(32), b"written meanwhile")
+    assert name(32) in _names(vault)
+    _store(vault, name(31), b"second")
+    _store(vault, name(30), b"first")
+    assert [read(vault, name(number)) for number in (30, 31, 32)] == [b"first", b"second", b"written meanwhile"]
+
+
+def test_what_was_prepared_and_not_stored_leaves_nothing(vault: Vault) -> None:
+    """What is prepared and dropped makes no archive and holds no lock, and its name can be stored afterwards."""
+    vault.prepare(name(33), file_name="database.dump")
+    vault.prepare(name(34), file_name="database.dump")
+    vault.drop_prepared()
+    assert not {name(33), name(34)} & set(_names(vault))
+    _store(vault, name(33), b"after all")
+    assert read(vault, name(33)) == b"after all"
+
+
 def test_an_empty_stream_is_an_archive_too(vault: Vault) -> None:
     """Nothing at all is kept and read back as nothing at all."""
     stored = _store(vault, name(5), b"")

@@ -43,6 +43,8 @@ class Site:
     path: Path
     postgres: LabPostgres
     environment: dict[str, str] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
+    """What starts the command, where it does not start by itself."""
 
     @property
     def config(self) -> Path:
@@ -104,7 +106,7 @@ class Site:
         """Start the command and do not wait for it."""
         return subprocess.Popen(
             # A shell's background jobs ignore SIGINT, and their children inherit that: tests may run in one.
-            ["env", "--default-signal=INT", DRKIT, *arguments],
+            ["env", "--default-signal=INT", *self.wrapper, DRKIT, *arguments],
             cwd=self.path,
             env=self.env(),
             stdin=subprocess.DEVNULL,

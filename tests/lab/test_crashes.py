@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from drkit.restore.aside import working_name
 from tests.lab.processes import alive, command_line, descendants, environment, named
 from tests.lab.site import PASSPHRASE, Site, finish
 from tests.lab.test_vault_trouble import BULKY
@@ -89,26 +90,69 @@ def test_backup_interrupted(site: Site, database: Callable[..., str], small: str
     site.run("backup")
 
 
-def test_restore_killed_and_resumed(
-    site: Site, database: Callable[..., str], small: str, absent: Callable[..., str]
+@pytest.mark.parametrize("option", [["--resume"], []], ids=["resumed", "anew"])
+def test_restore_killed(
+    site: Site, database: Callable[..., str], absent: Callable[..., str], option: list[str]
 ) -> None:
-    """A restore that is killed in mid-load leaves that database empty; --resume ends as if nothing had happened."""
-    first, second = absent(), absent()
-    site.write({"a": small, "b": database(BULKY)}, targets={"a": first, "b": second})
+    """Killed in mid-load, a restore leaves no database of that name; the next one ends as if nothing had happened."""
+    second = absent()
+    site.write({"b": database(BULKY)}, targets={"b": second})
     site.run("backup")
     child = site.start("restore", "--to", "spare")
-    until(lambda: _loading(site, second) or child.poll() is not None)
+    until(lambda: _loading(site, working_name(second)) or child.poll() is not None)
     started = _kill(child)
     until(lambda: not any(alive(pid) for pid in started))
-    until(lambda: not _others(site, second))
-    with site.connect(second) as connection:
-        assert connection.execute("select to_regclass('public.bulky')").fetchone() == (None,)
-    report = site.run("restore", "--to", "spare", "--resume", "--json").json()
+    assert not _exists(site, second)
+    assert _exists(site, working_name(second))
+    report = site.run("restore", "--to", "spare", *option, "--json").json()
     assert report["proofs_equal"] is True
     site.run("restore", "--to", "spare", "--resume", expect=16)
-    for name, table, count in ((first, "purchase", 2000), (second, "bulky", 3000)):
-        with site.connect(name) as connection:
-            assert connection.execute(f"select count(*) from {table}").fetchone() == (count,)
+    assert not _exists(site, working_name(second))
+    with site.connect(second) as connection:
+        assert connection.execute("select count(*) from bulky").fetchone() == (3000,)
+
+
+def test_restore_killed_in_a_database_that_was_there(site: Site, database: Callable[..., str]) -> None:
+    """Killed in mid-load, a restore into an empty database leaves it as empty as it was; --resume finishes it."""
+    there = database()
+    site.write({"b": database(BULKY)}, targets={"b": there})
+    site.run("backup")
+    child = site.start("restore", "--to", "spare")
+    until(lambda: _loading(site, there) or child.poll() is not None)
+    started = _kill(child)
+    until(lambda: not any(alive(pid) for pid in started))
+    until(lambda: not _others(site, there))
+    with site.connect(there) as connection:
+        assert connection.execute("select to_regclass('public.bulky')").fetchone() == (None,)
+    assert site.run("restore", "--to", "spare", "--resume", "--json").json()["proofs_equal"] is True
+    with site.connect(there) as connection:
+        assert connection.execute("select count(*) from bulky").fetchone() == (3000,)
+
+
+def test_a_name_that_is_taken_meanwhile_is_left_alone(
+    site: Site, database: Callable[..., str], absent: Callable[..., str]
+) -> None:
+    """A database that somebody makes under the name during the restore stays; what was restored stays aside."""
+    there = absent()
+    site.write({"b": database(BULKY)}, targets={"b": there})
+    site.run("backup")
+    child = site.start("restore", "--to", "spare")
+    until(lambda: _loading(site, working_name(there)) or child.poll() is not None)
+    with site.connect("postgres") as server:
+        server.execute(f"create database {there}")
+    ran = finish(child)
+    assert ran.status == 14, ran
+    assert working_name(there) in ran.err
+    with site.connect("postgres") as server:
+        server.execute(f"drop database {there}")
+    site.run("restore", "--to", "spare", "--resume")
+    with site.connect(there) as connection:
+        assert connection.execute("select count(*) from bulky").fetchone() == (3000,)
+
+
+def _exists(site: Site, database: str) -> bool:
+    with site.connect("postgres") as server:
+        return server.execute("select from pg_database where datname = %s", [database]).fetchone() is not None
 
 
 def _loading(site: Site, database: str) -> bool:
@@ -126,17 +170,16 @@ def _others(site: Site, database: str) -> bool:
 
 
 def test_restore_interrupted(site: Site, database: Callable[..., str], absent: Callable[..., str]) -> None:
-    """Ctrl-C in a restore is exit 130, rolls back what was being loaded, and can be resumed."""
+    """Ctrl-C in a restore is exit 130, throws away what was being loaded, and can be resumed."""
     there = absent()
     site.write({"b": database(BULKY)}, targets={"b": there})
     site.run("backup")
     child = site.start("restore", "--to", "spare")
-    until(lambda: _loading(site, there) or child.poll() is not None)
+    until(lambda: _loading(site, working_name(there)) or child.poll() is not None)
     child.send_signal(signal.SIGINT)
     assert finish(child).status == 130
-    until(lambda: not _others(site, there))
-    with site.connect(there) as connection:
-        assert connection.execute("select to_regclass('public.bulky')").fetchone() == (None,)
+    assert not _exists(site, there)
+    assert not _exists(site, working_name(there))
     site.run("restore", "--to", "spare", "--resume")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
+
+from drkit.postgres.connection import libpq_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +23,7 @@ def test_backup_restores_into_a_database_that_is_not_there(site: Site, small: st
     report = site.run("restore", "--to", "spare", "--only", "databases", "--json").json()
     assert report["proofs_equal"] is True
     assert report["rto_seconds"] > 0
-    assert [step["status"] for step in report["steps"]] == ["done"] * 6
+    assert [step["status"] for step in report["steps"]] == ["done"] * 7
     with site.connect(there) as connection:
         assert connection.execute("select count(*), sum(amount) from purchase").fetchone() == (2000, 2001000)
         assert connection.execute("select count(*) from spent").fetchone() == (500,)
@@ -120,7 +123,8 @@ def test_plan_changes_nothing(site: Site, small: str, absent: Callable[..., str]
     site.write({"shop": small}, targets={"shop": there})
     site.run("backup")
     plan = site.run("restore", "--to", "spare", "--plan", "--json").json()["plan"]
-    assert [step["action"] for step in plan["steps"]] == ["roles", "create", "load", "settings", "analyze", "prove"]
+    actions = [step["action"] for step in plan["steps"]]
+    assert actions == ["roles", "create", "load", "analyze", "prove", "publish", "settings"]
     assert plan["draws_on"][0]["age"] >= 0
     with site.connect("postgres") as server:
         assert server.execute("select from pg_database where datname = %s", [there]).fetchone() is None
@@ -220,3 +224,65 @@ def test_what_belongs_to_the_database_itself_comes_back(
             for name in (source, there):
                 server.execute(f"drop database if exists {name} with (force)")
             server.execute("drop role if exists lodger")
+
+
+RICH = """
+create table parent (id int primary key, n text);
+insert into parent select g, repeat(md5(g::text), 3) from generate_series(1, 60000) g;
+create table child (id int generated always as identity primary key, parent int not null references parent,
+  doubled int generated always as (parent * 2) stored);
+insert into child (parent) select 1 + g % 60000 from generate_series(1, 60000) g;
+create index on child (parent);
+create index on child (doubled);
+create table parted (id int, at date) partition by range (at);
+create table parted_old partition of parted for values from (minvalue) to ('2026-01-01');
+create table parted_new partition of parted for values from ('2026-01-01') to (maxvalue);
+insert into parted select g, date '2025-12-01' + g % 62 from generate_series(1, 2000) g;
+create table wide (id int, content text);
+insert into wide select 1, string_agg(md5(g::text), E'\\n\\t') from generate_series(1, 100000) g;
+insert into wide values (2, E'\\\\.'), (3, null), (4, '');
+create materialized view counted as select count(*) as n from parent;
+select lo_from_bytea(0, decode(repeat('00ff', 60000), 'hex')), lo_from_bytea(0, '');
+create function touch() returns trigger language plpgsql as $$begin raise 'no trigger fires in a restore'; end$$;
+create trigger touched before insert on parent for each row execute function touch();
+create function seen() returns event_trigger language plpgsql as $$begin raise 'no event either'; end$$;
+create event trigger seen on ddl_command_start execute function seen();
+alter event trigger seen disable;
+create rule quiet as on update to wide do instead nothing;
+revoke insert, update on wide from postgres;
+grant select on parent to public;
+alter default privileges grant select on tables to public;
+"""
+
+
+def test_everything_that_a_database_has_comes_back(
+    site: Site, database: Callable[..., str], absent: Callable[..., str]
+) -> None:
+    """Definitions, rights and rows are the same, dealt to several sessions or loaded in one transaction."""
+    rich, away, there = database(RICH), absent(), database()
+    for target in (away, there):
+        site.write({"rich": rich}, targets={"rich": target})
+        site.run("backup")
+        assert site.run("restore", "--to", "spare", "--json").json()["proofs_equal"] is True
+        assert _definitions(site, target) == _definitions(site, rich)
+        assert _contents(site, target) == _contents(site, rich)
+
+
+def _definitions(site: Site, database: str) -> str:
+    with libpq_environment(site.postgres.dsn(database)) as (env, descriptors):
+        argv = [str(site.postgres.bin_dir / "pg_dump"), "--schema-only", f"--dbname={database}"]
+        dumped = subprocess.run(argv, env=env, pass_fds=descriptors, capture_output=True, text=True, check=True).stdout
+    return "\n".join(line for line in dumped.splitlines() if "restrict" not in line)
+
+
+def _contents(site: Site, database: str) -> list[object]:
+    tables = ("parent", "child", "parted_old", "parted_new", "wide", "counted")
+    with site.connect(database) as connection:
+        found: list[object] = [
+            connection.execute(f"select count(*), sum(hashtext(t::text)::int8) from {table} t").fetchone()
+            for table in tables
+        ]
+        found += connection.execute(
+            "select loid, md5(string_agg(data, '' order by pageno)) from pg_largeobject group by loid order by loid"
+        ).fetchall()
+        return [*found, connection.execute("select last_value from child_id_seq").fetchone()]

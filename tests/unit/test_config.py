@@ -101,6 +101,7 @@ def test_relative_paths_are_beside_the_file(tmp_path: Path, monkeypatch: pytest.
         ("vaults:\n  cluster: {url: 'http://x/y', passphrase: {env: X}}\n", "2:13: vaults.cluster.url", "ssh://"),
         ("vaults:\n  cluster: {url: 'ssh://u:p@h/y', passphrase: {env: X}}\n", "2:13", "no password"),
         ("vaults:\n  cluster: {url: v, passphrase: geheim}\n", "2:21: vaults.cluster.passphrase", "expected"),
+        (MINIMAL + "cluster: {name: a\x1bb}\n", "3:18", "control character U+001B"),
         ("", "1:1", "expected keys"),
         ("- a\n", "1:1", "expected keys"),
         ("5\n", "1:1", "expected keys"),

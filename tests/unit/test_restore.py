@@ -44,9 +44,12 @@ def test_a_plan_is_the_same_each_time() -> None:
 
 
 def test_roles_come_before_databases_and_proofs_last() -> None:
-    """A database's steps are made, loaded, proven in this order, after the roles."""
+    """A database is made, loaded, proven, and only then named, after the roles."""
     steps = [step.id for step in _plan(["a"], "database/a").steps]
-    assert steps == ["roles globals/a", "create a", "load a", "settings a", "analyze a", "prove a"]
+    assert steps == [
+        "roles globals/a",
+        *(f"{action} a" for action in ("create", "load", "analyze", "prove", "publish", "settings")),
+    ]
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=8, unique=True))

@@ -30,6 +30,7 @@ _STEP_SECONDS = 30.0
 _STANDIN = Path(__file__).with_name("standin")
 _UNITS = Path(__file__).with_name("units")
 _LABEL = "dev.drkit.lab.build=k3s"
+_TRUSTED = Path("/etc/ssl/certs/ca-certificates.crt")
 _GO_IMAGE = "drkit-lab/go:trixie"
 _GO_VOLUME = "drkit-lab-go"
 _GO_DOCKERFILE = """\
@@ -134,9 +135,11 @@ def _builder(tell: Tell, container_image: str | None) -> Iterator[Callable[[reci
 
 def _in_container(module: recipe.Module, source: Path) -> list[str]:
     """Build in a container that is thrown away; Go's downloads stay in a volume for the next module."""
+    # Whom this machine trusts, a company's proxy for one, the container trusts too.
+    trust = [f"--volume={_TRUSTED}:{_TRUSTED}:ro"] if _TRUSTED.exists() else []
     return [
         *("docker", "run", "--rm", f"--label={_LABEL}", "--network=host"),
-        *(f"--volume={source}:/source", f"--volume={_GO_VOLUME}:/root", "--workdir=/source"),
+        *(f"--volume={source}:/source", f"--volume={_GO_VOLUME}:/root", "--workdir=/source", *trust),
         *("--env=CGO_ENABLED=0", "--env=GOTOOLCHAIN=auto", *(f"--env={name}" for name in _go_variables())),
         *(_GO_IMAGE, "nice", "-n", "10", *recipe.build_command(module, "go", "/source/out")),
     ]

@@ -58,7 +58,7 @@ def missing() -> str:
 
 
 def _base_image() -> str:
-    listed = docker("images", "--quiet", "--filter", "label=drkit-lab.image=node", "--filter", "dangling=false")
+    listed = docker("images", "--quiet", "--filter", "reference=drkit-lab/node")
     return listed.splitlines()[0] if listed else ""
 
 

@@ -13,7 +13,8 @@ from tests.contract.k3s import nodes
 if TYPE_CHECKING:
     from tests.contract.k3s.nodes import Machines, Node
 
-pytestmark = pytest.mark.lab
+# The first fixture builds Kubernetes where the cache is empty.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 SECRET = "a-token-for-tests"
 TAINT = "node-role.kubernetes.io/control-plane=true:NoSchedule"
@@ -57,7 +58,8 @@ def pod(name: str, node: str) -> dict[str, object]:
 def server(machines: Machines) -> Node:
     """A running server, and two agents that have joined it."""
     first = machines.add("srv1", 11)
-    first.configure(cluster_init=True, token=SECRET, node_taint=[TAINT])
+    often = {"etcd_snapshot_schedule_cron": "* * * * *", "etcd_snapshot_retention": 2}
+    first.configure(cluster_init=True, token=SECRET, node_taint=[TAINT], **often)
     first.start()
     for number, name in ((21, "w1"), (22, "w2")):
         agent = machines.add(name, number)
@@ -91,9 +93,9 @@ def ask(server: Node, source: str, url: str) -> str:
 
 
 def everyone_reaches_everyone(server: Node) -> bool:
-    """Whether each pod gets an answer from each service by its name, its own included."""
+    """Whether each pod gets an answer from each service, its own included (whose bare name is the pod itself)."""
     names = ("on-srv1", "on-w1", "on-w2")
-    return all(ask(server, source, f"http://{target}/") == target for source in names for target in names)
+    return all(ask(server, source, f"http://{target}.default/") == target for source in names for target in names)
 
 
 @pytest.mark.skipif(bool(nodes.REAL), reason="the real k3s is no stand-in")
@@ -221,6 +223,17 @@ def test_pruning_keeps_the_newest_of_one_prefix(server: Node) -> None:
     left = server.sh(f"ls {SNAPSHOTS}").split()
     assert [name for name in left if name.startswith("mine-")] == [newest]
     assert any(name.startswith("other-") for name in left)
+
+
+def test_the_schedule_keeps_the_newest_of_its_own(server: Node) -> None:
+    """Snapshots are taken on schedule, and as many are kept as the settings say; those on demand stay."""
+    server.ok("k3s", "etcd-snapshot", "save", "--name", "by-hand")
+    old = f"{SNAPSHOTS}/etcd-snapshot-srv1-1700000000"
+    server.sh(f"cp -p {SNAPSHOTS}/by-hand-* {old} && cp -p {old} {old[:-1]}1")
+    nodes.until(lambda: not server.run("test", "-e", f"{old[:-1]}1").good, what="two scheduled snapshots")
+    left = server.sh(f"ls {SNAPSHOTS}").split()
+    assert len([name for name in left if name.startswith("etcd-snapshot-srv1-")]) == 2
+    assert any(name.startswith("by-hand-") for name in left)
 
 
 @pytest.mark.parametrize(

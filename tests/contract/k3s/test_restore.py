@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from tests.contract.k3s.nodes import Machines, Node
 
-pytestmark = pytest.mark.lab
+# The first fixture builds Kubernetes where the cache is empty.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 SECRET = "a-token-for-tests"
 SNAPSHOT = "/var/lib/rancher/snapshot"

@@ -11,7 +11,8 @@ from tests.contract.k3s import nodes
 if TYPE_CHECKING:
     from tests.contract.k3s.nodes import Machines, Node
 
-pytestmark = pytest.mark.lab
+# The first fixture builds Kubernetes where the cache is empty.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +52,20 @@ def test_a_copy_is_worth_nothing_without_its_token(server: Node) -> None:
     server.configure()
     server.start()
     nodes.until(lambda: server.kubectl("get", "configmap/kept").good, what="the server's return")
+
+
+def test_a_disabled_part_is_removed(server: Node) -> None:
+    """A packaged part that is disabled goes, with its manifest; the others stay."""
+
+    def has(kind: str) -> bool:
+        return server.kubectl("get", "--namespace=kube-system", kind).good
+
+    nodes.until(lambda: has("storageclass/local-path") and has("deployment/coredns"), what="the packaged parts")
+    server.stop()
+    server.configure(disable=["local-storage"])
+    server.start()
+    nodes.until(lambda: server.kubectl("get", "nodes").good and not has("storageclass/local-path"), what="the removal")
+    manifests = server.sh("ls /var/lib/rancher/k3s/server/manifests").split()
+    assert "local-storage.yaml" not in manifests
+    assert "coredns.yaml" in manifests
+    assert has("deployment/coredns")

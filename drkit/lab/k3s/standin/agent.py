@@ -136,7 +136,9 @@ def start(settings: Settings, node: Node, api: str, children: Children) -> netwo
     children.start("kubelet", components.kubelet(settings, node.name, node.address))
     children.start("kube-proxy", components.proxy(settings, node.name))
     kube = Kube(api, authority, paths.AGENT / "client-k3s-controller")
-    return network.Network(kube, node.name, settings.cluster_cidr)
+    pods = network.Network(kube, node.name, settings.cluster_cidr)
+    pods.prepare()
+    return pods
 
 
 def cover_kernel_settings() -> None:

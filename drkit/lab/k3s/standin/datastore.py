@@ -177,7 +177,7 @@ def start_etcd(server: Server, children: Children) -> Store:
         name = _new_name(server.node)
         member = components.Etcd(name, server.address, f"{name}={server.peer}", new_cluster=True)
     paths.RESET_FLAG.unlink(missing_ok=True)
-    children.start("etcd", components.etcd(member, server.settings.etcd_arg), {"ETCD_UNSUPPORTED_ARCH": ""})
+    children.start("etcd", components.etcd(member, server.settings.etcd_arg))
     store = local_etcd()
     wait_for("etcd", store.healthy, children)
     _keep_identity(store, server.password)

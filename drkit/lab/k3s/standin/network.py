@@ -27,6 +27,15 @@ class Network:
     node: str
     cluster_cidr: str
 
+    def prepare(self) -> None:
+        """Let this node forward the pods' traffic.
+
+        Raises:
+            Fatal: it cannot be made to.
+        """
+        _allow_forwarding()
+        _masquerade(self.cluster_cidr)
+
     def refresh(self) -> None:
         """Compare and repair once.
 
@@ -39,14 +48,12 @@ class Network:
             if node["metadata"]["name"] == self.node and node["spec"].get("podCIDR"):
                 _write_cni(node["spec"]["podCIDR"])
         self._set_routes(components.routes(nodes, self.node))
-        _allow_forwarding()
-        _masquerade(self.cluster_cidr)
 
     def _set_routes(self, wanted: dict[str, str]) -> None:
-        for pod_cidr in set(self._present()) - set(wanted):
+        present = self._present()
+        for pod_cidr in present.keys() - wanted.keys():
             log.info(f"Removing the route to {pod_cidr}")
             run(["ip", "route", "del", pod_cidr, "proto", _PROTOCOL])
-        present = self._present()
         for pod_cidr, gateway in wanted.items():
             if present.get(pod_cidr) != gateway:
                 log.info(f"Adding a route to {pod_cidr} via {gateway}")

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import log, paths
@@ -118,8 +119,8 @@ def run(argv: Sequence[str], stdin: str | None = None, seconds: float = 120.0) -
     try:
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        raise Fatal(f"{os.path.basename(argv[0])} did not end within {seconds:.0f} s") from None  # noqa: PTH119
+        raise Fatal(f"{Path(argv[0]).name} did not end within {seconds:.0f} s") from None
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
-        raise Fatal(f"{os.path.basename(argv[0])} failed: {' '.join(words[-3:])}")  # noqa: PTH119
+        raise Fatal(f"{Path(argv[0]).name} failed: {' '.join(words[-3:])}")
     return done.stdout

@@ -79,7 +79,8 @@ def _serve(
     write_kubeconfig(settings)
     children.start("kube-controller-manager", components.controller_manager(settings, elected=elected))
     children.start("kube-scheduler", components.scheduler(settings, elected=elected))
-    supervisor.serve(supervisor.Cluster(settings, kube, store))
+    joining = supervisor.Joining()
+    supervisor.serve(supervisor.Cluster(settings, kube, store, joining))
     upstream = agent.write_resolv_conf(settings)[1]
     _in_background(lambda: _deploy(kube, addons.write_packaged(settings, upstream)))
     if store is not None and not settings.etcd_disable_snapshots:
@@ -89,7 +90,7 @@ def _serve(
     # While its own node's password is refused, the control plane goes on without it, so that the cause can be removed.
     agent.fetch_patiently([(_LOCAL, member.password, "server")], node, children)
     network = agent.start(settings, node, _LOCAL, children)
-    upkeep = Upkeep(kube, node.name, store)
+    upkeep = Upkeep(kube, node.name, store, joining)
     _watch(children, [network.refresh, upkeep.refresh])
 
 
@@ -134,10 +135,11 @@ def _deploy(kube: Kube, disabled: list[Path]) -> None:
 class Upkeep:
     """What a server does for the cluster again and again: labels, names for DNS, and etcd's members."""
 
-    def __init__(self, kube: Kube, node: str, store: Store | None) -> None:
+    def __init__(self, kube: Kube, node: str, store: Store | None, joining: supervisor.Joining) -> None:
         self._kube = kube
         self._node = node
         self._store = store
+        self._joining = joining
         self._seen: set[str] = set()
 
     def refresh(self) -> None:
@@ -175,7 +177,7 @@ class Upkeep:
     def _keep_members(self, store: Store, present: set[str]) -> None:
         gone = self._seen - present - {self._node}
         self._seen |= present
-        for member in store.members() if gone or self._wants_promotion(store) else []:
+        for member in store.members() if gone or self._joining.likely() else []:
             if member.learner and member.name:
                 store.promote(member.number)
                 log.info(f"Promoted learner {member.name}")
@@ -183,10 +185,6 @@ class Upkeep:
                 log.info(f"Removing etcd member {member.name}: its node was deleted")
                 store.remove(member.number)
         self._seen -= gone
-
-    @staticmethod
-    def _wants_promotion(store: Store) -> bool:
-        return any(member.learner and member.name for member in store.members())
 
 
 def run_agent(settings: Settings) -> None:

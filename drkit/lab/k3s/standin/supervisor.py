@@ -8,6 +8,7 @@ import hmac
 import json
 import ssl
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,23 @@ if TYPE_CHECKING:
 _LONGEST_REQUEST = 65536
 
 
+class Joining:
+    """Whether another server may be joining: then the members of etcd are worth a look, which costs a process."""
+
+    _LONG = 180.0
+
+    def __init__(self) -> None:
+        self._asked = time.monotonic()
+
+    def note(self) -> None:
+        """Another server has asked for the members."""
+        self._asked = time.monotonic()
+
+    def likely(self) -> bool:
+        """Whether one has asked within the last minutes, or this server has only just started."""
+        return time.monotonic() - self._asked < self._LONG
+
+
 @dataclass(frozen=True)
 class Cluster:
     """What the supervisor answers from."""
@@ -34,6 +52,7 @@ class Cluster:
     kube: Kube
     store: Store | None
     """The etcd member of this server; None where the datastore is no etcd."""
+    joining: Joining
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,7 @@ def _bundle(_: Asking) -> bytes:
 def _members(asking: Asking) -> bytes:
     if asking.cluster.store is None:
         raise Refused(404, "this server has no etcd")
+    asking.cluster.joining.note()
     members = asking.cluster.store.members()
     return json.dumps(
         [{"number": m.number, "name": m.name, "peer": m.peer, "learner": m.learner} for m in members]

@@ -1,0 +1,227 @@
+"""The middle of a run: the sources of one vault, one after the other.
+
+Borg takes one writer, so while a source is stored the next one is being started, and the Borg that will take it too.
+"""
+
+from __future__ import annotations
+
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drkit import process
+from drkit.backup.opening import gone
+from drkit.clock import to_text
+from drkit.errors import ConnectionCut, DrkitError, NoRepository, PreflightFailed, SourceFailed, VaultFull
+from drkit.points import descriptor as descriptors
+from drkit.points import names
+from drkit.points.descriptor import SourceEntry
+from drkit.postgres.dump import TablesBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+
+    from drkit.clock import Clock
+    from drkit.observe.progress import Reporter
+    from drkit.sources.port import Source, SourceStream
+    from drkit.vault.port import Vault
+
+ATTEMPTS = 6
+"""How often a source is started whose tables others kept locked."""
+CLOCK_TOLERANCE_SECONDS = 120
+_PREPARED = 2
+"""How many archives are prepared while one is stored: small sources end sooner than the next Borg is there."""
+_PASSED_OVER = (SourceFailed, PreflightFailed, ConnectionCut)
+"""Failures that concern one source; after any other error the vault is not tried again in this run."""
+
+
+class Storing:
+    """Stores sources into one vault. Make it, call ``store_all`` once; the fields say how it went."""
+
+    def __init__(
+        self, vault: Vault, cluster: str, point: str, sources: Sequence[Source], clock: Clock, reporter: Reporter
+    ) -> None:
+        self.vault = vault
+        self.archives: list[str] = []
+        """What has been stored, kept up to date for whoever has to undo it."""
+        self.fatal: DrkitError | None = None
+        """Why the vault was given up."""
+        self.tried = 0
+        """How many sources were begun."""
+        self.warnings: list[str] = []
+        self._cluster, self._point, self._sources = cluster, point, sources
+        self._clock, self._reporter = clock, reporter
+        self._preparer = ThreadPoolExecutor(1, f"prepare {vault.name}")
+        self._preparing: list[Future[None]] = []
+        self._opener = ThreadPoolExecutor(1, f"open for {vault.name}")
+        self._opening: dict[int, Future[_Opened]] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether the vault became full."""
+        return isinstance(self.fatal, VaultFull)
+
+    @property
+    def unusable(self) -> bool:
+        """Whether the vault was given up at the first source: the trouble is the vault's and no source's."""
+        return self.fatal is not None and not self.full and self.tried == 1
+
+    def prepare_first(self) -> None:
+        """Let the vault get ready for the first source, in the background."""
+        self._prepare(1)
+
+    def close(self) -> None:
+        """End what was prepared and is not wanted any more."""
+        self._preparer.shutdown(cancel_futures=True)
+        self.vault.drop_prepared()
+
+    def store_all(self) -> list[SourceEntry]:
+        """Store all of them; one entry for each, stored or failed."""
+        entries: list[SourceEntry] = []
+        try:
+            for position in range(len(self._sources)):
+                self._open(position)
+                self._prepare(position + 1)
+                self._preparing[position].result()
+                self.tried += 1
+                entries.append(self._store(position))
+                if self.fatal is not None:
+                    break
+        finally:
+            self._opener.shutdown()
+            for unused in self._opening.values():
+                _close_unused(unused)
+            self.close()
+        entries += [self.failure(source, self.fatal, "") for source in self._sources[len(entries) :] if self.fatal]
+        return entries
+
+    def _look_ahead(self, position: int) -> None:
+        """Begin what follows: called when a source's bytes move, so that what is to come does not delay them."""
+        self._open(position + 1)
+        self._prepare(position + 1 + _PREPARED)
+
+    def _open(self, position: int) -> None:
+        if position < len(self._sources) and position not in self._opening:
+            self._opening[position] = self._opener.submit(_open, self._sources[position])
+
+    def _prepare(self, upto: int) -> None:
+        self._preparing += [
+            self._preparer.submit(self._prepare_one, source) for source in self._sources[len(self._preparing) : upto]
+        ]
+
+    def failure(self, source: Source, error: DrkitError, started: str) -> SourceEntry:
+        """The entry of a source that failed, after telling the user."""
+        hint = f" ({error.hint})" if error.hint else ""
+        if not process.ending():
+            self._reporter.warn(f"{source.name}: {error.message}{hint}")
+        return failed_entry(source, error, started, to_text(self._clock.now()))
+
+    def _archive(self, source: Source) -> str:
+        return str(names.ArchiveName(self._cluster, self._point, names.slug(source.name)))
+
+    def _prepare_one(self, source: Source) -> None:
+        with suppress(DrkitError, KeyboardInterrupt):  # storing it meets the same trouble, and reports it
+            self.vault.prepare(self._archive(source), file_name=source.file_name)
+
+    def _store(self, position: int) -> SourceEntry:
+        """Store one source; sets ``fatal`` where the vault is not worth another try in this run."""
+        source, opening = self._sources[position], self._opening.pop(position)
+        started = to_text(self._clock.now())
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    opened = opening.result() if attempt == 1 else _open(source)
+                    return self._stored(position, opened, started)
+                except TablesBusy:
+                    if attempt == ATTEMPTS:
+                        raise
+                    self._reporter.note(f"{source.name}: tables are locked by another session; trying again")
+        except NoRepository as error:
+            self.fatal = gone(self.vault, error)
+            return self.failure(source, self.fatal, started)
+        except DrkitError as error:
+            if not isinstance(error, _PASSED_OVER):
+                self.fatal = error
+            return self.failure(source, error, started)
+        except Exception as error:  # noqa: BLE001 - a defect in one source must not keep the others from being saved
+            self._reporter.warn("".join(traceback.format_exception(error)))
+            return self.failure(source, SourceFailed(f"unexpected: {error!r}"), started)
+        raise AssertionError  # the loop returns or raises
+
+    def _stored(self, position: int, opened: _Opened, started: str) -> SourceEntry:
+        source = self._sources[position]
+        name = self._archive(source)
+
+        def progress(count: int) -> None:
+            self._look_ahead(position)
+            task.update(count)
+
+        with opened as stream, self._reporter.task(source.name) as task:
+            stored = self.vault.store(name, stream, file_name=source.file_name, progress=progress)
+            self.archives.append(name)
+            details = stream.details()
+        self._compare_clocks(source, details)
+        return SourceEntry(
+            name=source.name,
+            kind=source.kind,
+            vault=self.vault.name,
+            status=descriptors.OK,
+            archive=name,
+            archive_id=stored.archive.archive_id,
+            file=source.file_name,
+            size=stored.size,
+            sha256=stored.sha256,
+            added=stored.added,
+            started=started,
+            ended=to_text(self._clock.now()),
+            details=details,
+        )
+
+    def _compare_clocks(self, source: Source, details: Mapping[str, object]) -> None:
+        offset = details.get("clock_offset_seconds")
+        if isinstance(offset, int) and abs(offset) > CLOCK_TOLERANCE_SECONDS:
+            text = f"the clock of {source.name}'s server and this machine's differ by {abs(offset)} s"
+            self.warnings.append(text)
+            self._reporter.warn(text)
+
+
+def failed_entry(source: Source, error: DrkitError, started: str, ended: str) -> SourceEntry:
+    """The entry of a source that is not in the point."""
+    return SourceEntry(
+        name=source.name,
+        kind=source.kind,
+        vault=source.vault,
+        status=descriptors.FAILED,
+        started=started,
+        ended=ended,
+        error=error.message,
+    )
+
+
+@dataclass
+class _Opened:
+    """A source that has been started, to be closed wherever it is used or not."""
+
+    context: AbstractContextManager[SourceStream]
+    stream: SourceStream
+
+    def __enter__(self) -> SourceStream:
+        return self.stream
+
+    def __exit__(self, *_: object) -> None:
+        self.context.__exit__(None, None, None)
+
+
+def _open(source: Source) -> _Opened:
+    context = source.open()
+    return _Opened(context, context.__enter__())
+
+
+def _close_unused(opening: Future[_Opened]) -> None:
+    """End a source that was started ahead and is not wanted any more."""
+    with suppress(DrkitError), opening.result():
+        pass
