@@ -108,6 +108,8 @@ def run() -> int:
     """
     say("an instance of drkit's stand-in for CloudNativePG; Patroni runs it")
     SOCKETS.mkdir(exist_ok=True)
+    for old in SOCKETS.glob(".s.PGSQL.*"):
+        old.unlink()  # left by a container that was killed: its number may be another process's in this one
     data = Path(os.environ["PGDATA"])
     if data.exists():
         # The kubelet gives a volume's files to the pod's group, at each start; PostgreSQL then refuses them.
