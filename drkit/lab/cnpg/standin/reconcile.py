@@ -104,13 +104,13 @@ class Reconciler:
     def _leftovers(self, spec: ClusterSpec) -> bool:
         """Whether data or Patroni's notes of an earlier cluster are still there; this one's notes shall go with it."""
         others = False
-        for kind in ("persistentvolumeclaims", "configmaps"):
+        for kind in ("persistentvolumeclaims", "configmaps", "secrets"):
             for thing in self._list(spec, kind):
                 owners = thing["metadata"].get("ownerReferences", [])
                 path = f"/api/v1/namespaces/{spec.namespace}/{kind}/{thing['metadata']['name']}"
                 if not owners and kind == "configmaps":
                     self._kube.patch(path, {"metadata": {"ownerReferences": [owner(spec)]}})
-                elif all(each["uid"] != spec.uid for each in owners):
+                elif owners and all(each["uid"] != spec.uid for each in owners):
                     others = True
         return others
 
