@@ -107,10 +107,11 @@ class Reconciler:
         for kind in ("persistentvolumeclaims", "configmaps", "secrets"):
             for thing in self._list(spec, kind):
                 owners = thing["metadata"].get("ownerReferences", [])
+                clusters = [each["uid"] for each in owners if each["kind"] == "Cluster"]
                 path = f"/api/v1/namespaces/{spec.namespace}/{kind}/{thing['metadata']['name']}"
                 if not owners and kind == "configmaps":
                     self._kube.patch(path, {"metadata": {"ownerReferences": [owner(spec)]}})
-                elif owners and all(each["uid"] != spec.uid for each in owners):
+                elif clusters and spec.uid not in clusters:
                     others = True
         return others
 
