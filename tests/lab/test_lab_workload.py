@@ -88,7 +88,7 @@ def test_the_databases_hold_what_makes_dumps_difficult(workload: Lab) -> None:
 
 
 def test_a_primary_whose_node_loses_its_power_is_replaced(
-    workload: Lab, docker_engine: DockerClient, tmp_path: Path, record_property: Record
+    workload: Lab, docker_engine: DockerClient, tmp_path: Path, record_testsuite_property: Record
 ) -> None:
     """The replica is promoted, the node's pods move, and no write that was acknowledged is missing anywhere."""
     until(lambda: is_healthy(workload, "main-db", "postgres"), 120, 1)
@@ -110,16 +110,18 @@ def test_a_primary_whose_node_loses_its_power_is_replaced(
         until(lambda: len(ledger.acknowledged()) > ENOUGH)
         cut.kill()
         try:
-            record_property("seconds until the promotion", until(promoted, 90, 0.5))
+            record_testsuite_property("seconds until the promotion", until(promoted, 90, 0.5))
             known = len(ledger.acknowledged())
-            record_property("then until writes", until(lambda: len(ledger.acknowledged()) > known + ENOUGH, 90, 0.2))
-            record_property("then until the pods have moved", until(moved, 150, 1))
+            record_testsuite_property(
+                "then until writes", until(lambda: len(ledger.acknowledged()) > known + ENOUGH, 90, 0.2)
+            )
+            record_testsuite_property("then until the pods have moved", until(moved, 150, 1))
         finally:
             cut.start()
         healthy = until(lambda: is_healthy(workload, "main-db", "postgres"), 240, 1)
-        record_property("seconds from the node's return to health", healthy)
+        record_testsuite_property("seconds from the node's return to health", healthy)
     until(lambda: follows(workload, "main-db", "postgres"), 90, 0.5)
-    record_property("acknowledged and sent", f"{len(ledger.acknowledged())} {ledger.sent}")
+    record_testsuite_property("acknowledged and sent", f"{len(ledger.acknowledged())} {ledger.sent}")
     assert not any(missing(workload, ledger).values())
     primaries = items(workload, "pods", "postgres", "cnpg.io/cluster=main-db,cnpg.io/instanceRole=primary")
     assert [each["metadata"]["name"] for each in primaries] == [
@@ -128,7 +130,7 @@ def test_a_primary_whose_node_loses_its_power_is_replaced(
 
 
 def test_the_power_cut_of_all_nodes_is_survived(
-    workload: Lab, lab_user: LabUser, docker_engine: DockerClient, tmp_path: Path, record_property: Record
+    workload: Lab, lab_user: LabUser, docker_engine: DockerClient, tmp_path: Path, record_testsuite_property: Record
 ) -> None:
     """When all nodes lose their power at once and get it back, all is healthy again and nothing is missing."""
     nodes = [docker_engine.containers.get(node["container"]) for node in workload["nodes"]]
@@ -143,7 +145,7 @@ def test_the_power_cut_of_all_nodes_is_survived(
         found = health(workload, lab_user)
         return found is not None and found["healthy"] is True
 
-    record_property("seconds until health", until(healthy, 300, 2))
+    record_testsuite_property("seconds until health", until(healthy, 300, 2))
     until(lambda: follows(workload, "main-db", "postgres"), 90, 0.5)
     assert not any(missing(workload, ledger).values())
 
