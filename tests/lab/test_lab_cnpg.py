@@ -187,11 +187,6 @@ def test_a_deleted_replica_comes_back_on_its_volume(pair: Lab) -> None:
     assert psql(pair, replica, NAMESPACE, "shop", "select to_regclass('before_deletion')") == "before_deletion"
 
 
-@pytest.mark.xfail(
-    real.given() is None,
-    reason="seen once with the stand-in: the deleted primary stayed the primary for 90 s; the cause is not known yet",
-    strict=False,
-)
 def test_a_deleted_primary_is_replaced_by_its_replica(pair: Lab) -> None:
     """The replica is promoted, labels and status and ``-rw`` follow, and the old primary comes back as a replica."""
     until(lambda: follows(pair, "pair", NAMESPACE), 60, 0.5)

@@ -56,6 +56,15 @@ def test_a_pod_that_is_gone_is_made_again_on_its_claim() -> None:
     assert next_of(seen) == observed.Actions(new_pods=(1,))
 
 
+def test_a_primarys_pod_is_made_again_when_it_has_been_succeeded() -> None:
+    """While its lease runs under its name the pod waits, for a ready replica alone; then it comes back as a replica."""
+    running = Observed({"main-db-2": pod("replica")}, BOTH, "main-db-1", 2)
+    assert next_of(running) == observed.Actions()
+    assert next_of(Observed({}, BOTH, "main-db-1", 2)).new_pods == (1, 2)
+    succeeded = Observed({"main-db-2": pod("primary")}, BOTH, "main-db-2", 2)
+    assert next_of(succeeded) == observed.Actions(new_pods=(1,))
+
+
 def test_a_lost_nodes_pod_is_waited_for() -> None:
     """A pod that cannot end, because its node is lost, is neither replaced nor doubled; its label is taken back."""
     seen = Observed({"main-db-1": pod("primary", leaving=True), "main-db-2": pod("primary")}, BOTH, "main-db-2", 2)

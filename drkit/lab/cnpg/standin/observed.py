@@ -68,7 +68,8 @@ def actions(spec: ClusterSpec, seen: Observed, operator_image: str) -> Actions:
     """What is to be done next.
 
     An instance is its volume claim. One whose pod is gone gets a pod again, which waits for the volume's node where
-    that is lost; only when the claim is gone is there a new instance, with a new number, as with CloudNativePG.
+    that is lost; only when the claim is gone is there a new instance, with a new number, as with CloudNativePG. A
+    primary's pod waits until a ready replica has succeeded it.
     Replicas are added one by one, when there is a primary to copy.
     """
     claims = {name: claim for name, claim in seen.claims.items() if not is_leaving(claim)}
@@ -77,7 +78,9 @@ def actions(spec: ClusterSpec, seen: Observed, operator_image: str) -> Actions:
         for name, pod in seen.pods.items()
         if pod.get("status", {}).get("phase") in {"Failed", "Succeeded"} and not is_leaving(pod)
     )
-    lost = tuple(spec.number(name) for name in sorted(claims) if name not in seen.pods)
+    lost = tuple(
+        spec.number(name) for name in sorted(claims) if name not in seen.pods and not _is_being_succeeded(seen, name)
+    )
     new: tuple[int, ...] = ()
     if not seen.claims or (len(claims) < spec.instances and _may_join(seen, claims)):
         new = (seen.last_number + 1,)
@@ -89,6 +92,11 @@ def actions(spec: ClusterSpec, seen: Observed, operator_image: str) -> Actions:
         relabelled=_mislabelled(seen),
         replaced=_outdated(spec, seen, operator_image),
     )
+
+
+def _is_being_succeeded(seen: Observed, name: str) -> bool:
+    """Whether the lost primary's lease is about to pass on: made again at once, it would take its own lease back."""
+    return name == seen.leader and any(is_ready(pod) for pod in seen.pods.values())
 
 
 def _may_join(seen: Observed, claims: Mapping[str, Object]) -> bool:
