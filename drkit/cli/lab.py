@@ -32,6 +32,9 @@ def up(
     servers: Annotated[int, typer.Option(help=f"Nodes with the control plane, 1 to {MOST_SERVERS}.")] = 1,
     agents: Annotated[int, typer.Option(help=f"Nodes without it, 0 to {MOST_AGENTS}.")] = 2,
     datastore: Annotated[Datastore, typer.Option(help="Where the cluster keeps its objects.")] = Datastore.ETCD,
+    workload: Annotated[
+        bool, typer.Option("--workload", help="With a sample workload: PostgreSQL, PgBouncer, a web application.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring a lab up, or back up after a reboot. What it needs is pulled or built the first time."""
@@ -45,7 +48,7 @@ def up(
     from drkit.lab.status import status as status_of
 
     with reporter() as told:
-        labs.up(client, spec, told)
+        labs.up(client, spec, told, workload=workload)
     _show(status_of(client, name), as_json=as_json)
 
 
@@ -101,3 +104,8 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
     print(f"load balancer  {document['load_balancer']['address']}")
     print(f"DNS server     {document['dns']['address']} for {document['dns']['zone']}")
     print(f"configuration  {document['config']}")
+    if (workload := document["workload"]) is not None:
+        state = "healthy" if workload["healthy"] else "not healthy"
+        print(f"workload       {state}, {' '.join(workload['sites'].values())}")
+        for problem in workload["problems"]:
+            print(f"               {problem}")

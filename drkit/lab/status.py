@@ -11,6 +11,7 @@ from drkit.lab.accounts import ACCOUNTS, BACKUP
 from drkit.lab.files import APPEND_KEY, FULL_KEY, NODE_KEY, files_of
 from drkit.lab.join import RUNNING, ready
 from drkit.lab.topology import BOX_PORT, Role
+from drkit.lab.workload.deploy import status as workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -36,7 +37,8 @@ def status(engine: DockerClient, lab: str) -> dict[str, Any]:
             f"there is no lab {lab}",
             f"make it: drkit lab up --name {lab}" + (f"; there are: {others}" if others else ""),
         )
-    return describe(found, containers.states(engine, lab), ready(engine, found), files_of(lab))
+    described = describe(found, containers.states(engine, lab), ready(engine, found), files_of(lab))
+    return {**described, "workload": workload_of(engine, found)}
 
 
 def describe(lab: Topology, states: Mapping[str, str], ready: Collection[str], files: LabFiles) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from drkit.lab.limits import check_inotify
 from drkit.lab.placed import Access, files
 from drkit.lab.recipes import BASE, Layer, read
 from drkit.lab.topology import BOX_PORT, DATABASE_PORT, DNS_PORT, SSH_PORT, Role
+from drkit.lab.workload.deploy import deploy
 from drkit.state import exclusive, write_durably
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def held(lab: str, doing: str, reporter: Reporter) -> Iterator[None]:
         raise DrkitError(f"the Docker engine refused: {error}", "its own log says more") from error
 
 
-def up(engine: DockerClient, spec: LabSpec, reporter: Reporter) -> Topology:
-    """See that the lab is there and runs.
+def up(engine: DockerClient, spec: LabSpec, reporter: Reporter, *, workload: bool = False) -> Topology:
+    """See that the lab is there and runs, with the sample workload where that is asked for.
 
     A lab that was not there before is removed again when the run is interrupted; one that was is left as it is, and so
     is one that could not be finished: the next run goes on with it.
@@ -86,12 +87,15 @@ def up(engine: DockerClient, spec: LabSpec, reporter: Reporter) -> Topology:
             check_inotify(spec)
         images = {name: _image(engine, name, reporter) for name in topologies.images(spec)}
         try:
-            return _converge(engine, spec, images, reporter)
+            lab = _converge(engine, spec, images, reporter)
+            if workload:
+                deploy(engine, lab, files_of(spec.name), reporter)
         except KeyboardInterrupt:
             if not was_there:
                 reporter.note(f"interrupted: removing the lab {spec.name} again")
                 _remove(engine, spec.name)
             raise
+        return lab
 
 
 def down(engine: DockerClient, lab: str, reporter: Reporter) -> int:

@@ -48,3 +48,10 @@ def lab(lab_user: LabUser) -> dict[str, object]:
     """The shared lab: one server, two agents, what ``drkit lab status --json`` says of it. Left as it was found."""
     found: dict[str, object] = lab_user.run("up", "--json", name=lab_user.prefix).json()
     return found
+
+
+@pytest.fixture(scope="session")
+def workload(lab_user: LabUser, lab: dict[str, object]) -> dict[str, object]:
+    """The shared lab with the sample workload on it."""
+    found: dict[str, object] = lab_user.run("up", "--workload", "--json", name=lab_user.prefix).json()
+    return found

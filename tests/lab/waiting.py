@@ -11,9 +11,16 @@ if TYPE_CHECKING:
 _SECONDS = 60.0
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Return when ``condition`` holds; fail where it does not within a minute."""
-    deadline = time.monotonic() + _SECONDS
+def until(condition: Callable[[], object], seconds: float = _SECONDS, every: float = 0.01) -> float:
+    """Return the seconds that it took until ``condition`` held; fail where it does not within ``seconds``.
+
+    Args:
+        condition: what is waited for.
+        seconds: how long, at most.
+        every: how many seconds to leave between two looks: longer where a look costs something.
+    """
+    started = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true within a minute"
-        time.sleep(0.01)
+        assert time.monotonic() < started + seconds, f"the condition did not come true within {seconds:.0f} s"
+        time.sleep(every)
+    return time.monotonic() - started

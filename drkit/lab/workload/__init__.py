@@ -1,0 +1,1 @@
+"""The sample workload: what the reference cluster runs, to be backed up, lost and restored."""

@@ -1,0 +1,1 @@
+"""The sample application. It runs in the lab's pods."""

@@ -1,0 +1,1 @@
+"""drkit's stand-in for an ingress controller: Ingress objects become HAProxy's configuration. It runs in a pod."""
