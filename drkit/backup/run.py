@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from drkit import __version__, process
 from drkit.backup import leftovers
 from drkit.backup.opening import OpenVault, open_all
-from drkit.backup.storing import Storing, failed_entry
+from drkit.backup.storing import Storing
 from drkit.clock import to_text
 from drkit.errors import BackupFailed, DrkitError, Interrupted
 from drkit.points import catalogue as catalogues
@@ -140,7 +140,11 @@ class Run:
     def _store_all(
         self, sources: Sequence[Source], ready: Mapping[str, OpenVault], failed: Mapping[str, DrkitError]
     ) -> tuple[SourceEntry, ...]:
-        entries = [self._not_opened(source, failed[source.vault]) for source in sources if source.vault in failed]
+        entries = [
+            self._storing[source.vault].failure(source, failed[source.vault], "")
+            for source in sources
+            if source.vault in failed
+        ]
         with ThreadPoolExecutor(max_workers=len(ready), thread_name_prefix="vault") as pool:
             futures = [pool.submit(self._storing[name].store_all) for name in ready]
             try:
@@ -151,11 +155,6 @@ class Run:
                 raise
         self._warnings += [warning for storing in self._storing.values() for warning in storing.warnings]
         return tuple(sorted(entries, key=lambda entry: entry.name))
-
-    def _not_opened(self, source: Source, error: DrkitError) -> SourceEntry:
-        hint = f" ({error.hint})" if error.hint else ""
-        self._reporter.warn(f"{source.name}: {error.message}{hint}")
-        return failed_entry(source, error, "", to_text(self._clock.now()))
 
     def _seal(self, point: str, created: datetime, stored: Sequence[SourceEntry], signer: Signer) -> Outcome:
         entries = tuple(self._lost_to_a_full_vault(entry) for entry in stored)

@@ -118,7 +118,15 @@ class Storing:
         hint = f" ({error.hint})" if error.hint else ""
         if not process.ending():
             self._reporter.warn(f"{source.name}: {error.message}{hint}")
-        return failed_entry(source, error, started, to_text(self._clock.now()))
+        return SourceEntry(
+            name=source.name,
+            kind=source.kind,
+            vault=source.vault,
+            status=descriptors.FAILED,
+            started=started,
+            ended=to_text(self._clock.now()),
+            error=error.message,
+        )
 
     def _archive(self, source: Source) -> str:
         return str(names.ArchiveName(self._cluster, self._point, names.slug(source.name)))
@@ -187,19 +195,6 @@ class Storing:
             text = f"the clock of {source.name}'s server and this machine's differ by {abs(offset)} s"
             self.warnings.append(text)
             self._reporter.warn(text)
-
-
-def failed_entry(source: Source, error: DrkitError, started: str, ended: str) -> SourceEntry:
-    """The entry of a source that is not in the point."""
-    return SourceEntry(
-        name=source.name,
-        kind=source.kind,
-        vault=source.vault,
-        status=descriptors.FAILED,
-        started=started,
-        ended=ended,
-        error=error.message,
-    )
 
 
 @dataclass

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEADLINE = 24 * 3600.0
 
-SESSION_OPTIONS = "-c max_parallel_maintenance_workers=2 -c statement_timeout=0 -c lock_timeout=0"
+_SESSION_OPTIONS = "-c max_parallel_maintenance_workers=2 -c statement_timeout=0 -c lock_timeout=0"
 """For the sessions of a restore alone."""
 
 
@@ -29,10 +29,16 @@ def arguments(program: Sequence[str], dsn: Dsn, extra: Sequence[str] = ()) -> li
 
 
 @contextmanager
+def session(dsn: Dsn) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """Environment and descriptors for pg_restore's connections to ``dsn``, with the settings of a restore."""
+    with libpq_environment(dsn) as (env, descriptors):
+        yield {**env, "PGOPTIONS": f"{env.get('PGOPTIONS', '')} {_SESSION_OPTIONS}".strip()}, descriptors
+
+
+@contextmanager
 def loader(program: Sequence[str], dsn: Dsn) -> Iterator[Sink]:
     """pg_restore reading a custom-format dump from its stdin into ``dsn``, all or nothing."""
-    with libpq_environment(dsn) as (env, descriptors):
-        env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {SESSION_OPTIONS}".strip()
+    with session(dsn) as (env, descriptors):
         sink = Sink(arguments(program, dsn, ["--single-transaction"]), env, descriptors)
     try:
         yield sink

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 
 from drkit import process
 from drkit.errors import RestoreFailed
-from drkit.postgres.connection import libpq_environment
 from drkit.postgres.dealing import Dealer, Session
-from drkit.postgres.load import DEADLINE, SESSION_OPTIONS, arguments
+from drkit.postgres.load import DEADLINE, arguments, session
 from drkit.sink import Sink
 from drkit.vault import gate
 
@@ -85,8 +84,7 @@ class SectionLoad:
         self._cleanup.close()
 
     def _restoring(self, extra: Sequence[str]) -> Sink:
-        with libpq_environment(self._dsn) as (env, descriptors):
-            env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {SESSION_OPTIONS}".strip()
+        with session(self._dsn) as (env, descriptors):
             sink = Sink(arguments(self._program, self._dsn, extra), env, descriptors)
         self._cleanup.callback(sink.stop)
         return sink
@@ -148,12 +146,11 @@ class SectionLoad:
                 return
             with (
                 _in_memory("\n".join(wanted).encode()) as (chosen, chosen_path),
-                libpq_environment(self._dsn) as (
+                session(self._dsn) as (
                     env,
                     descriptors,
                 ),
             ):
-                env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {SESSION_OPTIONS}".strip()
                 extra = [f"--jobs={self._jobs}", f"--use-list={chosen_path}", head_path]
                 done = process.run(
                     arguments(self._program, self._dsn, extra),

@@ -220,6 +220,15 @@ class BorgVault:
     def _shell(self) -> str:
         return "ssh" if self._ssh is None else self._ssh.shell()
 
+    @contextmanager
+    def _environment(self, shell: str | None = None) -> Iterator[tuple[dict[str, str], int]]:
+        """Borg's environment, and the descriptor in it that gives the passphrase once."""
+        secret = _through_pipe(self._passphrase)
+        try:
+            yield command.environment(process.clean_environment(), shell or self._shell(), self._base, secret), secret
+        finally:
+            os.close(secret)
+
     def _start(
         self,
         arguments: Sequence[str],
@@ -227,12 +236,8 @@ class BorgVault:
         on_line: Callable[[str], None] | None = None,
         shell: str | None = None,
     ) -> tuple[subprocess.Popen[bytes], process.TailReader]:
-        secret = _through_pipe(self._passphrase)
-        try:
-            env = command.environment(process.clean_environment(), shell or self._shell(), self._base, secret)
+        with self._environment(shell) as (env, secret):
             borg = process.spawn([self._borg, *arguments], env=env, pass_fds=[secret], stdin=stdin)
-        finally:
-            os.close(secret)
         assert borg.stderr is not None  # noqa: S101 - spawn's default is a pipe
         return borg, process.TailReader(borg.stderr, on_line)
 
@@ -242,14 +247,13 @@ class BorgVault:
         Raises:
             DrkitError: the one that fits, after its exit status and last words.
         """
-        secret = _through_pipe(self._passphrase)
-        try:
-            env = command.environment(process.clean_environment(), self._shell(), self._base, secret)
-            done = process.run([self._borg, *arguments], deadline=deadline, env=env, pass_fds=[secret])
-        except process.DeadlineExceeded as error:
-            raise errors.VaultUnreachable(f"{self._called}: {error}", "check the network, then: drkit check") from None
-        finally:
-            os.close(secret)
+        with self._environment() as (env, secret):
+            try:
+                done = process.run([self._borg, *arguments], deadline=deadline, env=env, pass_fds=[secret])
+            except process.DeadlineExceeded as error:
+                raise errors.VaultUnreachable(
+                    f"{self._called}: {error}", "check the network, then: drkit check"
+                ) from None
         if not outcome.succeeded(done.status):
             raise self._explain(done.status, done.stderr)
         return done.stdout
