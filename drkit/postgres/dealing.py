@@ -194,15 +194,16 @@ class Dealer:
 
     def _deal(self, copy: bytes, piece: bytes) -> None:
         """The rest of a row goes where its beginning went, whole rows to the session with the least to do."""
-        if not piece:
-            return
-        cut = 0 if self._line_begins else piece.find(b"\n") + 1
-        if cut or self._line_begins:
-            if cut:
-                self._session.copy(copy, piece[:cut])
+        if not self._line_begins:
+            rest = piece.find(b"\n") + 1 or len(piece)
+            self._give(copy, piece[:rest])
+            piece = piece[rest:]
+        if piece:
             self._session = min(self._sessions, key=lambda session: session.waiting())
-        if piece[cut:]:
-            self._session.copy(copy, piece[cut:])
+            self._give(copy, piece)
+
+    def _give(self, copy: bytes, piece: bytes) -> None:
+        self._session.copy(copy, piece)
         self._line_begins = piece.endswith(b"\n")
 
     def _outside(self, data: bytes) -> tuple[bytes, bool]:
