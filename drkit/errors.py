@@ -55,6 +55,30 @@ class BackupFailed(DrkitError):
     exit_code = 3
 
 
+class NodeUnreachable(SourceFailed):
+    """A node does not answer over SSH, or does not let drkit in."""
+
+
+class KubeUnreachable(SourceFailed):
+    """The cluster's API does not answer."""
+
+
+class KubeRefused(SourceFailed):
+    """The cluster's API answered with an error.
+
+    Args:
+        status: HTTP's, such as 403.
+    """
+
+    def __init__(self, status: int, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class KubeExpired(KubeRefused):
+    """The continuation of a list is gone (410): what was read so far is not the whole."""
+
+
 class ConfigurationError(DrkitError):
     """``drkit.yaml`` or a secret it names is not as expected; the message begins with file:line:column."""
 

@@ -122,6 +122,7 @@ class CnpgDatabase(Model):
 
     cnpg: str = Field(pattern=r"^[^/]+/[^/]+$")
     databases: list[str] | None = None
+    read_from: Literal["primary", "replica"] = "primary"
 
 
 class DsnDatabase(Model):
@@ -155,6 +156,12 @@ class Escrow(Model):
     """Who can open the escrow bundle (age recipients)."""
 
     recipients: list[str] = []
+
+
+class ServerFiles(Model):
+    """Files of the servers beside k3s's own; ``extra`` are absolute paths, directories with all that they hold."""
+
+    extra: list[Annotated[str, Field(pattern=r"^/[^\0]+$")]] = []
 
 
 class Health(Model):
@@ -196,6 +203,7 @@ class Config(Model):
     signing_key: Secret = Secret(file=Path("signing.key"))
     trusted_keys: list[Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]] = []
     databases: list[Database] = []
+    server_files: ServerFiles = ServerFiles()
     proofs: Literal["rows", "content"] = "rows"
     staging: Path | None = None
     postgresql: Postgresql = Postgresql()

@@ -1,0 +1,106 @@
+"""The port: a cluster's API, as raw JSON. Typed models drop the fields that they do not know; a backup must not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class Resource:
+    """A kind of object that the API serves, in the version that the API prefers."""
+
+    group: str
+    """Empty for the core group."""
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool
+    verbs: frozenset[str]
+
+    @property
+    def api_version(self) -> str:
+        """As objects carry it: ``v1``, ``apps/v1``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def path(self) -> str:
+        """Where all of its objects are listed."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        return f"{root}/{self.plural}"
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What the API serves, and the group versions that it names and cannot serve now, with what it said."""
+
+    resources: tuple[Resource, ...]
+    failed: Mapping[str, str]
+
+
+class Execution(Protocol):
+    """A program in a container: its output is on its way; how it ended is known only from the API's last word."""
+
+    def fileno(self) -> int:
+        """The descriptor to read its output from, to its end."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Feed its input."""
+        ...
+
+    def end_input(self) -> None:
+        """Say that there is no more input."""
+        ...
+
+    def finish(self) -> None:
+        """See that it ended with status 0 and that all of its output came.
+
+        Raises:
+            SourceFailed: it did not, or its end was never heard of; its last words on stderr are in the message.
+        """
+        ...
+
+
+class Kube(Protocol):
+    """The API. Every method raises ``KubeUnreachable`` where it does not answer, ``KubeRefused`` with its status else.
+
+    What passes by itself (429 with its ``Retry-After``, 5xx, a cut connection) has been tried again, within a bound.
+    """
+
+    @property
+    def server(self) -> str:
+        """Its address, for messages."""
+        ...
+
+    def get(self, path: str) -> Object:
+        """What is at a path, query included."""
+        ...
+
+    def discover(self) -> Discovery:
+        """Every kind that the API serves, one version of each."""
+        ...
+
+    def pages(self, path: str, *, selector: str = "") -> Iterator[Object]:
+        """The pages of a list, each with its ``items`` and the list's ``metadata.resourceVersion``.
+
+        Raises:
+            KubeExpired: the list's next page is gone (410): what came so far is not the whole.
+        """
+        ...
+
+    def execute(
+        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool = False
+    ) -> AbstractContextManager[Execution]:
+        """Start a program in a container. Leaving the body ends it there too, as far as the API lets one."""
+        ...
+
+    def apply(self, path: str, obj: Object, *, dry_run: bool) -> Object:
+        """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
+        ...

@@ -1,0 +1,65 @@
+"""The port: a host where k3s runs, or this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from drkit.process import Completed
+
+
+class Output(Protocol):
+    """A program on a node whose output is on its way; a ``drkit.vault.port.Stream``."""
+
+    def fileno(self) -> int:
+        """The descriptor to read from, to its end."""
+        ...
+
+    def finish(self) -> None:
+        """See that the program ended well, and that all of its output came.
+
+        Raises:
+            SourceFailed: it did not; its last words are in the message.
+        """
+        ...
+
+
+class Node(Protocol):
+    """A host: commands are argument lists, never shell text, and reach the node with exactly these arguments."""
+
+    @property
+    def name(self) -> str:
+        """What the cluster calls it."""
+        ...
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float) -> Completed:
+        """Run a program to its end and return how it ended, whatever its status.
+
+        Args:
+            argv: the program and its arguments; never a secret.
+            stdin: what to feed it.
+            deadline: seconds after which it is killed, there as well as here.
+
+        Raises:
+            NodeUnreachable: the node does not answer, refused the key, or has an unknown or changed host key.
+            DeadlineExceeded: it did not end in time.
+        """
+        ...
+
+    def open(self, argv: Sequence[str]) -> AbstractContextManager[Output]:
+        """Start a program and read what it prints. Leaving the body ends it, there as well as here.
+
+        Raises what ``run`` does.
+        """
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """A small file's content; nothing where there is none. Raises what ``run`` does."""
+        ...
+
+    def write(self, path: str, content: bytes, *, mode: int) -> None:
+        """Put a file in place, whole or not at all, with this mode. Raises what ``run`` does."""
+        ...
