@@ -61,6 +61,8 @@ class Cluster(Model):
     kubeconfig: Path | None = None
     ssh: Ssh = Ssh()
     servers: list[Server] = []
+    token: Secret | None = None
+    """Of the Hetzner Cloud project that the servers are in; reading is enough."""
 
 
 class Keep(Model):
