@@ -163,7 +163,7 @@ class Escrow(Model):
 class ServerFiles(Model):
     """Files of the servers beside k3s's own; ``extra`` are absolute paths, directories with all that they hold."""
 
-    extra: list[Annotated[str, Field(pattern=r"^/[^\0]+$")]] = []
+    extra: list[Annotated[str, Field(pattern=r"^/[^\x00]+$")]] = []
 
 
 class Health(Model):
