@@ -235,7 +235,7 @@ class Transport:
     def _unreachable(self, error: Exception) -> KubeUnreachable:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, SSLError):
-            hint = "compare the certificate-authority in cluster.kubeconfig with the server's, and the names in its certificate"
+            hint = "compare certificate-authority in cluster.kubeconfig with the server's own, and the names it has"
         elif isinstance(error, NewConnectionError):
             hint = "is the address in cluster.kubeconfig reachable from here, and k3s running there?"
         else:
