@@ -52,7 +52,7 @@ def find(engine: DockerClient, lab: str) -> Topology | None:
     if network is None:
         return None
     wanted = json.loads(network.attrs["Labels"][SPEC_LABEL])
-    spec = LabSpec(lab, wanted["servers"], wanted["agents"], Datastore(wanted["datastore"]))
+    spec = LabSpec(lab, wanted["servers"], wanted["agents"], Datastore(wanted["datastore"]), wanted.get("k3s", ""))
     return topology(spec, IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"]))
 
 
@@ -70,7 +70,12 @@ def directory_of(engine: DockerClient, lab: str) -> Path | None:
 
 def make_network(engine: DockerClient, spec: LabSpec, directory: Path) -> Topology:
     """Give the lab a network of its own. It carries what the lab shall be, so that any later run can go on."""
-    wanted = {"servers": spec.servers, "agents": spec.agents, "datastore": str(spec.datastore)}
+    wanted = {
+        "servers": spec.servers,
+        "agents": spec.agents,
+        "datastore": str(spec.datastore),
+        "k3s": spec.k3s,
+    }
     refused: list[IPv4Network] = []
     while True:
         subnet = choose([*_taken(engine), *refused])
@@ -109,7 +114,9 @@ def routes(table: str) -> list[IPv4Network]:
     return found
 
 
-def make(engine: DockerClient, lab: Topology, wanted: Container, image: str) -> docker.models.containers.Container:
+def make(
+    engine: DockerClient, lab: Topology, wanted: Container, image: str, more_capabilities: Iterable[str] = ()
+) -> docker.models.containers.Container:
     """Make a container that does not run yet; its volumes come into being with it."""
     for name in wanted.volumes:
         engine.volumes.create(name, labels=dict(wanted.labels))
@@ -127,7 +134,7 @@ def make(engine: DockerClient, lab: Topology, wanted: Container, image: str) -> 
         dns_search=None if wanted == dns else [lab.zone],
         volumes={name: {"bind": path, "mode": "rw"} for name, path in wanted.volumes.items()},
         tmpfs=dict(wanted.tmpfs),
-        cap_add=list(wanted.capabilities),
+        cap_add=[*wanted.capabilities, *more_capabilities],
         security_opt=list(wanted.security_options),
         # A node sees its own cgroups alone, as a machine does.
         cgroupns="private" if wanted.role.is_node else None,
