@@ -22,7 +22,7 @@ from drkit.lab.subnet import choose
 from drkit.lab.topology import Role, Topology, full_name, topology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     import docker.models.containers
     import docker.models.networks
@@ -38,12 +38,12 @@ _ROUTES = Path("/proc/net/route")
 _POLL_SECONDS = 0.1
 
 
-def labs(engine: DockerClient) -> list[str]:
-    """The names of all labs of which anything is left on this machine."""
-    found = [each.labels for each in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)]
-    found += [each.attrs["Labels"] for each in engine.networks.list(filters={"label": LABEL})]
-    found += [each.attrs["Labels"] for each in engine.volumes.list(filters={"label": LABEL})]
-    return sorted({labels[LABEL] for labels in found})
+def labs(engine: DockerClient, label: str = LABEL) -> list[str]:
+    """The names of all labs, by their label, of which anything is left on this machine."""
+    found = [each.labels for each in engine.containers.list(all=True, filters={"label": label}, ignore_removed=True)]
+    found += [each.attrs["Labels"] for each in engine.networks.list(filters={"label": label})]
+    found += [each.attrs["Labels"] for each in engine.volumes.list(filters={"label": label})]
+    return sorted({labels[label] for labels in found})
 
 
 def find(engine: DockerClient, lab: str) -> Topology | None:
@@ -76,22 +76,28 @@ def make_network(engine: DockerClient, spec: LabSpec, directory: Path) -> Topolo
         "datastore": str(spec.datastore),
         "k3s": spec.k3s,
     }
+    labels = {LABEL: spec.name, SPEC_LABEL: json.dumps(wanted), DIRECTORY_LABEL: str(directory)}
+    return topology(spec, create_network(engine, full_name(spec.name), labels))
+
+
+def create_network(engine: DockerClient, name: str, labels: Mapping[str, str]) -> IPv4Network:
+    """Create a network with addresses that nobody on this machine uses, and return its range."""
     refused: list[IPv4Network] = []
     while True:
         subnet = choose([*_taken(engine), *refused])
         try:
             engine.networks.create(
-                full_name(spec.name),
+                name,
                 driver="bridge",
                 ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))]),
-                labels={LABEL: spec.name, SPEC_LABEL: json.dumps(wanted), DIRECTORY_LABEL: str(directory)},
+                labels=dict(labels),
             )
         except APIError as error:
             if "overlaps" not in str(error):
                 raise
             refused.append(subnet)  # another lab has taken it in this moment
         else:
-            return topology(spec, subnet)
+            return subnet
 
 
 def _taken(engine: DockerClient) -> list[IPv4Network]:
@@ -211,9 +217,9 @@ def wait(what: str, holds: Callable[[], bool], seconds: float, explain: Callable
         time.sleep(_POLL_SECONDS)
 
 
-def remove(engine: DockerClient, lab: str) -> int:
+def remove(engine: DockerClient, lab: str, label: str = LABEL) -> int:
     """Remove everything that carries the lab's label, and return how many things that were."""
-    mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={lab}"}
+    mine: dict[str, str | list[str] | bool] = {"label": f"{label}={lab}"}
     containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
     for container in containers:
         with suppress(NotFound):
