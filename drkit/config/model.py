@@ -61,6 +61,8 @@ class Cluster(Model):
     kubeconfig: Path | None = None
     ssh: Ssh = Ssh()
     servers: list[Server] = []
+    token: Secret | None = None
+    """Of the Hetzner Cloud project that the servers are in; reading is enough."""
 
 
 class Keep(Model):
@@ -161,7 +163,7 @@ class Escrow(Model):
 class ServerFiles(Model):
     """Files of the servers beside k3s's own; ``extra`` are absolute paths, directories with all that they hold."""
 
-    extra: list[Annotated[str, Field(pattern=r"^/[^\0]+$")]] = []
+    extra: list[Annotated[str, Field(pattern=r"^/[^\x00]+$")]] = []
 
 
 class Health(Model):
