@@ -13,9 +13,8 @@ import socket
 import threading
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from drkit.cluster.watched import watched
 from drkit.errors import KubeRefused, KubeUnreachable, SourceFailed
@@ -23,10 +22,11 @@ from drkit.process import tail
 from drkit.vault import gate
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from websockets.sync.client import ClientConnection
+
+    from drkit.cluster.transport import Connection
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _INPUT, _OUTPUT, _ERRORS, _STATUS, _END = 0, 1, 2, 3, 255
@@ -40,22 +40,9 @@ _LARGEST_STATUS = 64 * 1024
 _LARGEST_ERRORS = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where the API is and how it is spoken to."""
-
-    server: str
-    """Its URL, without a slash at the end."""
-    tls: ssl.SSLContext | None = None
-    server_name: str = ""
-    """The name that its certificate must have; empty where it is the URL's host."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Who asks."""
-
-
 @contextmanager
 def execute(
-    endpoint: Endpoint, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool = False
+    where: Connection, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool = False
 ) -> Iterator[PodExecution]:
     """``Kube.execute``.
 
@@ -73,32 +60,30 @@ def execute(
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
     address = f"{path}?{urlencode([*query, *(('command', each) for each in command)])}"
     with ExitStack() as stack:
-        connected = stack.enter_context(_connected(endpoint, address))
+        connected = stack.enter_context(_connected(where, address))
         running = PodExecution(connected, f"{argv[0]} in {namespace}/{pod}", marker.encode())
         stack.callback(running.close)
         yield running
 
 
 @contextmanager
-def _connected(endpoint: Endpoint, address: str) -> Iterator[ClientConnection]:
+def _connected(where: Connection, address: str) -> Iterator[ClientConnection]:
     # Imported where a pod is entered: `drkit --help` need not pay a tenth of a second for it.
     from websockets.exceptions import InvalidHandshake, InvalidStatus  # noqa: PLC0415 - see above
     from websockets.sync.client import connect  # noqa: PLC0415 - see above
 
-    parts = urlsplit(endpoint.server)
-    assert parts.hostname is not None  # noqa: S101 - see Endpoint
     try:
-        plain = socket.create_connection((parts.hostname, parts.port or 443), timeout=_CONNECT_SECONDS)
+        plain = socket.create_connection((where.host, where.port), timeout=_CONNECT_SECONDS)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _SILENCE.items():
             plain.setsockopt(socket.IPPROTO_TCP, option, value)
         opening = connect(
-            f"ws{endpoint.server.removeprefix('http')}{address}",
+            f"{'wss' if where.context else 'ws'}://{_authority(where)}{where.prefix}{address}",
             sock=plain,
-            ssl=endpoint.tls,
-            server_hostname=(endpoint.server_name or parts.hostname) if endpoint.tls else None,
+            ssl=where.context,
+            server_hostname=where.server_name if where.context else None,
             subprotocols=PROTOCOLS,  # type: ignore[arg-type]  # a type of the library's own for str
-            additional_headers=endpoint.headers,
+            additional_headers=where.headers,
             compression=None,
             proxy=None,
             open_timeout=_CONNECT_SECONDS,
@@ -108,10 +93,10 @@ def _connected(endpoint: Endpoint, address: str) -> Iterator[ClientConnection]:
         )
         opened = opening.__enter__()
     except InvalidStatus as error:
-        raise _refused(endpoint, error.response.status_code, error.response.body) from None
+        raise _refused(where, error.response.status_code, error.response.body) from None
     except (OSError, InvalidHandshake) as error:
         raise KubeUnreachable(
-            f"{endpoint.server} does not answer: {error}", "look at the API server; then: drkit check"
+            f"{_authority(where)} does not answer: {error}", "look at the API server; then: drkit check"
         ) from None
     try:
         yield opened
@@ -119,13 +104,18 @@ def _connected(endpoint: Endpoint, address: str) -> Iterator[ClientConnection]:
         opening.__exit__(None, None, None)
 
 
-def _refused(endpoint: Endpoint, status: int, body: bytes | bytearray | None) -> KubeRefused:
+def _authority(where: Connection) -> str:
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    return f"{host}:{where.port}"
+
+
+def _refused(where: Connection, status: int, body: bytes | bytearray | None) -> KubeRefused:
     try:
         said = str(json.loads(body or b"")["message"])
     except (ValueError, KeyError, TypeError):
         said = (body or b"").decode(errors="replace")[:200]
-    hint = "allow drkit's user `create` (and `get`) on pods/exec" if status == 403 else ""  # noqa: PLR2004 - HTTP's
-    return KubeRefused(status, f"{endpoint.server}: a program cannot be started: {status} {said}", hint)
+    hint = "give that user the rights in drkit/cluster/rbac.yaml" if status == 403 else ""  # noqa: PLR2004 - HTTP's
+    return KubeRefused(status, f"{_authority(where)}: a program cannot be started: {status} {said}", hint)
 
 
 class PodExecution:
