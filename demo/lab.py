@@ -71,8 +71,10 @@ class Lab:
         """The containers, volumes and networks that carry the lab's label."""
         found = engine.connect()
         mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={self.name}"}
-        things = [*found.containers.list(all=True, filters=mine), *found.volumes.list(filters=mine)]
-        return [str(each.name) for each in (*things, *found.networks.list(filters=mine))]
+        names = [each.name for each in found.containers.list(all=True, filters=mine)]
+        names += [each.name for each in found.volumes.list(filters=mine)]
+        names += [each.name for each in found.networks.list(filters=mine)]
+        return [str(name) for name in names]
 
     def _environment(self, arguments: Sequence[str]) -> dict[str, str]:
         env = environment(self.directory)
