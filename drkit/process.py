@@ -167,6 +167,16 @@ def ending() -> bool:
     return _ending.is_set()
 
 
+def pause(seconds: float) -> None:
+    """Wait, or not so long where drkit is being ended.
+
+    Raises:
+        KeyboardInterrupt: it is.
+    """
+    if _ending.wait(seconds):
+        raise KeyboardInterrupt
+
+
 def start_again() -> None:
     """Let children be started again after ``stop_all``: what was interrupted is now undone."""
     _ending.clear()

@@ -1,8 +1,10 @@
-"""What all tests share: one PostgreSQL server for the session, a site and databases for each test."""
+"""What all tests share: one PostgreSQL server and one lab for the session, a site and databases for each test."""
 
 from __future__ import annotations
 
 import itertools
+import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,18 +14,36 @@ import pytest
 from psycopg import sql
 
 from drkit.lab import box as boxes
+from drkit.lab import engine
 from drkit.lab import postgres as servers
 from drkit.restore.aside import working_name
 from tests import stand_in_image
+from tests.lab.labs import LabUser
 from tests.lab.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from docker import DockerClient
+
     from drkit.lab.box import LabBox
     from drkit.lab.postgres import LabPostgres
 
 _numbers = itertools.count(1)
+_OURS = re.compile(r"test-(\d+)(-.*)?")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal the tests to processes so that what is dear is made once: those of a file stay together, and of the lab.
+
+    The suite of k3s makes its own machines, and its files say which of them share some; all other tests with the mark
+    ``lab`` share one lab.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is not None:
+            continue
+        shares_the_lab = item.get_closest_marker("lab") is not None and "k3s" not in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("lab" if shares_the_lab else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +132,40 @@ create view spent as select customer, sum(amount) as total from purchase group b
 def small(database: Callable[..., str]) -> str:
     """A database with two small tables."""
     return database(SMALL)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> DockerClient:
+    """The Docker engine. Where there is none the tests that need it fail, and say what is missing."""
+    return engine.connect()
+
+
+@pytest.fixture(scope="session")
+def lab_user(docker_engine: DockerClient, lab_directory: Path) -> Iterator[LabUser]:
+    """Somebody who runs ``drkit lab``, and whose labs are gone after the session."""
+    from drkit.lab import containers  # noqa: PLC0415 - needs the package docker, which the fixture above checks
+
+    for name in containers.labs(docker_engine):
+        match = _OURS.fullmatch(name)
+        if match and not os.path.exists(f"/proc/{match[1]}"):  # noqa: PTH110 - a name, not a file
+            containers.remove(docker_engine, name)
+    user = LabUser(lab_directory / "lab-user", f"test-{os.getpid()}")
+    user.home.mkdir()
+    yield user
+    for name in containers.labs(docker_engine):
+        if name == user.prefix or name.startswith(f"{user.prefix}-"):
+            user.run("down", name=name)
+
+
+@pytest.fixture(scope="session")
+def lab(lab_user: LabUser) -> dict[str, object]:
+    """The shared lab: one server, two agents, what ``drkit lab status --json`` says of it. Left as it was found."""
+    found: dict[str, object] = lab_user.run("up", "--json", name=lab_user.prefix).json()
+    return found
+
+
+@pytest.fixture(scope="session")
+def workload(lab_user: LabUser, lab: dict[str, object]) -> dict[str, object]:
+    """The shared lab with the sample workload on it."""
+    found: dict[str, object] = lab_user.run("up", "--workload", "--json", name=lab_user.prefix).json()
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,18 @@ class Resource:
         """Where all of its objects are listed."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         return f"{root}/{self.plural}"
+
+    def object_path(self, namespace: str, name: str) -> str:
+        """Where one of its objects is.
+
+        Raises:
+            ValueError: no object can have such a name.
+        """
+        if name in {"", ".", ".."} or namespace in {".", ".."} or bool(namespace) != self.namespaced:
+            raise ValueError(f"{self.plural} {namespace!r} {name!r}")
+        root, _, plural = self.path.rpartition("/")
+        within = f"{root}/namespaces/{quote(namespace, safe='')}" if self.namespaced else root
+        return f"{within}/{plural}/{quote(name, safe='')}"
 
 
 @dataclass(frozen=True)
@@ -68,8 +81,10 @@ class Execution(Protocol):
         ...
 
 
-class Kube(Protocol):
-    """The API. Every method raises ``KubeUnreachable`` where it does not answer, ``KubeRefused`` with its status else.
+class Api(Protocol):
+    """Reading and applying objects.
+
+    Every method raises ``KubeUnreachable`` where it does not answer, ``KubeRefused`` with its status else.
 
     What passes by itself (429 with its ``Retry-After``, 5xx, a cut connection) has been tried again, within a bound.
     """
@@ -95,12 +110,25 @@ class Kube(Protocol):
         """
         ...
 
+    def apply(self, path: str, obj: Object, *, dry_run: bool) -> Object:
+        """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
+        ...
+
+
+class Kube(Api, Protocol):
+    """The API with what runs in its pods."""
+
     def execute(
         self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool = False
     ) -> AbstractContextManager[Execution]:
-        """Start a program in a container. Leaving the body ends it there too, as far as the API lets one."""
-        ...
+        """Start a program in a container.
 
-    def apply(self, path: str, obj: Object, *, dry_run: bool) -> Object:
-        """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
+        Args:
+            namespace: the pod's; likewise ``pod`` and ``container``, which needs ``sh`` and ``cat``.
+            pod: see ``namespace``.
+            container: see ``namespace``.
+            argv: the program and its arguments; never a secret.
+            stdin: whether it is fed. One that is not ends with drkit, and when the body is left; one that is fed sees
+                the end of its input then, and ends by that.
+        """
         ...

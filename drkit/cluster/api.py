@@ -1,0 +1,201 @@
+"""A cluster's API over HTTP; see ``drkit.cluster.kube`` for what it promises."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlencode
+
+from drkit.clock import SystemClock
+from drkit.cluster import discovery
+from drkit.cluster.execution import execute
+from drkit.cluster.kube import Discovery
+from drkit.cluster.transport import LARGEST_BYTES, TooLarge, Transport
+from drkit.errors import DrkitError, KubeExpired, KubeRefused, KubeUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from drkit.cluster.execution import PodExecution
+    from drkit.cluster.kube import Object, Resource
+    from drkit.cluster.kubeconfig import Access
+    from drkit.cluster.transport import Answer, Connection
+
+FIELD_MANAGER: Final = "drkit"
+PAGE: Final = 500
+"""Objects in a page; kubectl's and client-go's own number."""
+LARGEST_PAGE: Final = 4 * 1024 * 1024
+"""Bytes of a page: one that has more is asked for again with fewer objects, so that memory does not grow with them."""
+_FEWER: Final = 8
+_JSON: Final = "application/json"
+_APPLY: Final = "application/apply-patch+yaml"
+_GONE: Final = 410
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_FAILED: Final = 400
+_SHOWN: Final = 400
+_HINTS: Final = {
+    _UNAUTHORIZED: "the credentials in cluster.kubeconfig are not accepted: renew them",
+    _FORBIDDEN: "give that user the rights in drkit/cluster/rbac.yaml",
+}
+
+
+class HttpApi:
+    """One API server. Safe to use from several threads."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def server(self) -> str:
+        """Its address, for messages."""
+        return self._transport.server
+
+    def connection(self) -> Connection:
+        """What another protocol needs to reach the same server as the same user."""
+        return self._transport.connection()
+
+    def get(self, path: str) -> Object:
+        """What is at a path, query included."""
+        return self._ask(path)
+
+    def discover(self) -> Discovery:
+        """Every kind that the API serves, one version of each."""
+        found: list[Resource] = []
+        failed: dict[str, str] = {}
+        for root in ("/api", "/apis"):
+            document = self._ask(root, accept=discovery.ACCEPT)
+            try:
+                if document.get("kind") == discovery.AGGREGATED:
+                    fresh, one_by_one = discovery.aggregated(document)
+                    found += fresh
+                else:
+                    one_by_one = discovery.versions(document)
+            except (TypeError, KeyError, AttributeError):
+                self._malformed(root)
+            found += self._kinds(one_by_one, failed)
+        return Discovery(discovery.one_version_each(found), failed)
+
+    def _kinds(self, group_versions: list[str], failed: dict[str, str]) -> list[Resource]:
+        """The kinds of group versions that have to be asked for; those that cannot be had go to ``failed``."""
+        found: list[Resource] = []
+        for name, root in zip(group_versions, discovery.roots(group_versions), strict=True):
+            try:
+                found += discovery.kinds(self._ask(root, patient=False))
+            except KubeRefused as error:
+                failed[name] = error.message
+            except (TypeError, KeyError, AttributeError):
+                failed[name] = "what it says that it serves is malformed"
+        return found
+
+    def pages(self, path: str, *, selector: str = "") -> Iterator[Object]:
+        """The pages of a list, each with its ``items`` and the list's ``metadata.resourceVersion``.
+
+        Raises:
+            KubeExpired: the list's next page is gone (410): what came so far is not the whole.
+        """
+        query = {"labelSelector": selector} if selector else {}
+        token, limit = "", PAGE
+        while True:
+            page, limit = self._page(path, query | ({"continue": token} if token else {}), limit)
+            metadata, items = page.get("metadata"), page.get("items")
+            if not isinstance(metadata, dict) or not _are_objects(items):
+                self._malformed(path)
+            page["items"] = items or []
+            yield page
+            following = metadata.get("continue") or ""
+            if following and following == token:
+                self._malformed(path)  # it would go on for ever
+            token = following
+            if not token:
+                return
+
+    def _page(self, path: str, query: Mapping[str, str], limit: int) -> tuple[Object, int]:
+        """One page, and the number of objects that the next one may have."""
+        while limit > 1:
+            try:
+                return self._ask(f"{path}?{urlencode({**query, 'limit': limit})}", largest=LARGEST_PAGE), limit
+            except TooLarge:
+                limit = max(1, limit // _FEWER)
+        # One object can be as large as the API lets it; so can a list whose server does not know of pages.
+        return self._ask(f"{path}?{urlencode({**query, 'limit': 1})}"), 1
+
+    def apply(self, path: str, obj: Object, *, dry_run: bool) -> Object:
+        """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+        headers = {"Accept": _JSON, "Content-Type": _APPLY}
+        # JSON is YAML, and a great deal quicker to read.
+        body = json.dumps(obj, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        try:
+            answer = self._transport.request("PATCH", f"{path}?{urlencode(query)}", headers=headers, body=body)
+        except TooLarge:
+            raise self._too_large(path) from None
+        return self._object(path, answer)
+
+    def execute(
+        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool = False
+    ) -> AbstractContextManager[PodExecution]:
+        """Start a program in a container. Leaving the body ends it there too; see ``drkit.cluster.execution``."""
+        return execute(self.connection(), namespace, pod, container, argv, stdin=stdin)
+
+    def _ask(self, path: str, *, accept: str = _JSON, largest: int = LARGEST_BYTES, patient: bool = True) -> Object:
+        try:
+            answer = self._transport.request(
+                "GET", path, headers={"Accept": accept, "Accept-Encoding": "gzip"}, largest=largest, patient=patient
+            )
+        except TooLarge:
+            if largest < LARGEST_BYTES:
+                raise
+            raise self._too_large(path) from None
+        return self._object(path, answer)
+
+    def _object(self, path: str, answer: Answer) -> Object:
+        """The answer's JSON object.
+
+        Raises:
+            KubeRefused: it is an error.
+        """
+        try:
+            found: Any = json.loads(answer.body, parse_constant=_no_number)
+        except (ValueError, RecursionError):
+            found = None
+        if answer.status >= _FAILED:
+            raise self._refused(path, answer, found)
+        if answer.status >= 300 or not isinstance(found, dict):  # noqa: PLR2004 - HTTP: neither done nor an error
+            self._malformed(path)
+        return found
+
+    def _refused(self, path: str, answer: Answer, found: Any) -> KubeRefused:
+        message = found.get("message") if isinstance(found, dict) else None
+        said = message if isinstance(message, str) and message else answer.body[:_SHOWN].decode(errors="replace")
+        said = " ".join(said.split())[:_SHOWN]
+        kind = KubeExpired if answer.status == _GONE else KubeRefused
+        where = path.partition("?")[0]
+        return kind(
+            answer.status,
+            f"the API at {self.server} answered {answer.status} to {where}: {said}",
+            _HINTS.get(answer.status, ""),
+        )
+
+    def _malformed(self, path: str) -> NoReturn:
+        raise KubeUnreachable(
+            f"what answers at {self.server} is no Kubernetes API, or a broken one: {path.partition('?')[0]}",
+            "look at the server in cluster.kubeconfig",
+        )
+
+    def _too_large(self, path: str) -> DrkitError:
+        return KubeRefused(0, f"the API at {self.server} answered {path.partition('?')[0]} with more than drkit reads")
+
+
+def _are_objects(items: Any) -> bool:
+    return items is None or (isinstance(items, list) and all(isinstance(item, dict) for item in items))
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(text)  # NaN and Infinity, which Python reads and JSON does not have
+
+
+def connect(access: Access) -> HttpApi:
+    """The API that a kubeconfig describes. Nothing is asked of it yet."""
+    return HttpApi(Transport(access, SystemClock()))

@@ -1,0 +1,266 @@
+"""A small Kubernetes API in memory, over real HTTP on loopback, which can be told to misbehave."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from drkit.cluster import discovery
+from drkit.cluster.kube import Object, Resource
+from drkit.cluster.kubeconfig import Access, Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LIST_VERBS = frozenset({"get", "list", "create", "patch", "delete"})
+_OBJECT = re.compile(r"(/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/([^/]+))?/([^/]+)(?:/([^/]+))?")
+
+
+def resource(plural: str, kind: str, group: str = "", version: str = "v1", *, namespaced: bool = True) -> Resource:
+    """A kind with the verbs that most have."""
+    return Resource(group, version, plural, kind, namespaced, LIST_VERBS)
+
+
+CONFIG_MAPS = resource("configmaps", "ConfigMap")
+NAMESPACES = resource("namespaces", "Namespace", namespaced=False)
+DEPLOYMENTS = resource("deployments", "Deployment", "apps")
+
+
+@dataclass
+class Fault:
+    """What a matching request meets instead of its answer, so many times."""
+
+    matches: str
+    """A regular expression for path and query."""
+    times: int = 1
+    status: int = 0
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+    """Bytes of the true answer after which the connection is cut."""
+    seen: int = 0
+
+
+class MemoryApi:
+    """What the server serves, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.resources: list[Resource] = [CONFIG_MAPS, DEPLOYMENTS, NAMESPACES]
+        self.stale: dict[str, str] = {}
+        """Group versions whose backend is down, with what it says."""
+        self.objects: dict[str, list[Object]] = {}
+        """By the path where all of a kind are listed."""
+        self.formats: tuple[str, ...] = ("v2", "v2beta1")
+        """The aggregated documents that it knows; none makes it an old server."""
+        self.faults: list[Fault] = []
+        self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.ignores_limit = False
+        self.resource_version = 1000
+        self.on_request: Callable[[str], None] = lambda _: None
+        self.url = ""
+
+    @property
+    def access(self) -> Access:
+        """How it is reached."""
+        return Access(self.url, b"", "", Credentials(token="of-the-test"))
+
+    def fail(self, matches: str, *, times: int = 1, **what: Any) -> Fault:
+        """Let matching requests fail."""
+        fault = Fault(matches, times, **what)
+        self.faults.append(fault)
+        return fault
+
+    def add(self, kind: Resource, *objects: Object) -> None:
+        """Put objects there, behind those that are."""
+        self.objects.setdefault(kind.path, []).extend(objects)
+
+    def answer(self, method: str, target: str, accept: str, body: bytes) -> tuple[int, str, Any]:
+        """Status, content type and document."""
+        parts = urlsplit(target)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        path = parts.path
+        if path in {"/api", "/apis"}:
+            return self._roots(path, accept)
+        if path == "/version":
+            return 200, _JSON, {"gitVersion": "v1.34.4+memory"}
+        for name, said in self.stale.items():
+            if path.startswith(f"/apis/{name}"):
+                return 503, _JSON, _status(503, said)
+        documents = {root: name for name in self._versions() for root in discovery.roots([name])}
+        if path in documents:
+            return 200, _JSON, self._kinds(documents[path])
+        match = _OBJECT.fullmatch(path)
+        if match and match[4] is None and f"{match[1]}/{match[3]}" in {each.path for each in self.resources}:
+            return self._list(f"{match[1]}/{match[3]}", match[2], query)
+        return self._one(method, path, query, body)
+
+    def _versions(self) -> list[str]:
+        return list(dict.fromkeys(each.api_version for each in self.resources))
+
+    def _roots(self, path: str, accept: str) -> tuple[int, str, Any]:
+        chosen = next((form for form in self.formats if f"v={form};as={discovery.AGGREGATED}" in accept), None)
+        groups: dict[str, list[str]] = {}
+        for name in [*self._versions(), *self.stale]:
+            group, slash, version = name.rpartition("/")
+            if bool(slash) == (path == "/apis"):
+                groups.setdefault(group, []).append(version)
+        if chosen is None:
+            return 200, _JSON, _old_root(path, groups)
+        items = [
+            {"metadata": {"name": group}, "versions": [self._aggregated(group, each) for each in versions]}
+            for group, versions in groups.items()
+        ]
+        kind = f"{_JSON};g=apidiscovery.k8s.io;v={chosen};as={discovery.AGGREGATED}"
+        return 200, kind, {"kind": discovery.AGGREGATED, "apiVersion": f"apidiscovery.k8s.io/{chosen}", "items": items}
+
+    def _aggregated(self, group: str, version: str) -> dict[str, Any]:
+        if discovery.group_version(group, version) in self.stale:
+            return {"version": version, "freshness": "Stale"}
+        resources = [
+            {
+                "resource": each.plural,
+                "responseKind": {"group": group, "version": version, "kind": each.kind},
+                "scope": "Namespaced" if each.namespaced else "Cluster",
+                "verbs": sorted(each.verbs),
+                "subresources": [{"subresource": "status", "verbs": ["get"]}],
+            }
+            for each in self.resources
+            if (each.group, each.version) == (group, version)
+        ]
+        return {"version": version, "freshness": "Current", "resources": resources}
+
+    def _kinds(self, group_version: str) -> Any:
+        resources = [
+            {
+                "name": each.plural + part,
+                "kind": each.kind,
+                "namespaced": each.namespaced,
+                "verbs": sorted(each.verbs),
+            }
+            for each in self.resources
+            if each.api_version == group_version
+            for part in ("", "/status")
+        ]
+        return {"kind": "APIResourceList", "groupVersion": group_version, "resources": resources}
+
+    def _list(self, path: str, namespace: str | None, query: dict[str, str]) -> tuple[int, str, Any]:
+        found = [each for each in self.objects.get(path, []) if namespace in {None, each["metadata"].get("namespace")}]
+        start = int(query.get("continue", "0"))
+        end = len(found) if self.ignores_limit else start + int(query.get("limit", "0") or len(found))
+        metadata: dict[str, Any] = {"resourceVersion": str(self.resource_version)}
+        if end < len(found):
+            metadata |= {"continue": str(end), "remainingItemCount": len(found) - end}
+        return 200, _JSON, {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[start:end] or None}
+
+    def _one(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, str, Any]:
+        match = _OBJECT.fullmatch(path)
+        kind = next((each for each in self.resources if match and each.path == f"{match[1]}/{match[3]}"), None)
+        if match is None or kind is None or match[4] is None:
+            return 404, _JSON, _status(404, "the server could not find the requested resource")
+        namespace, name = unquote(match[2] or ""), unquote(match[4])
+        there = self.objects.setdefault(kind.path, [])
+        found = next((each for each in there if _key(each) == (namespace, name)), None)
+        if method == "PATCH":
+            applied: Object = json.loads(body)
+            if _key(applied) != (namespace, name):
+                return 400, _JSON, _status(400, "the name of the object does not match the name on the URL")
+            if query.get("dryRun") != "All":
+                self.objects[kind.path] = [each for each in there if each is not found] + [applied]
+            return 200 if found else 201, _JSON, applied
+        return (200, _JSON, found) if found else (404, _JSON, _status(404, f'{kind.plural} "{name}" not found'))
+
+
+_JSON = "application/json"
+
+
+def _key(obj: Object) -> tuple[str, str]:
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def _old_root(path: str, groups: dict[str, list[str]]) -> Any:
+    if path == "/api":
+        return {"kind": "APIVersions", "versions": groups[""]}
+    every = [
+        {
+            "name": group,
+            "versions": [{"groupVersion": f"{group}/{each}", "version": each} for each in versions],
+            "preferredVersion": {"groupVersion": f"{group}/{versions[0]}", "version": versions[0]},
+        }
+        for group, versions in groups.items()
+    ]
+    return {"kind": "APIGroupList", "groups": every}
+
+
+def _status(code: int, message: str) -> Any:
+    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    api: MemoryApi
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_PATCH(self) -> None:
+        self._serve()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the overridden parameter
+        """Say nothing."""
+
+    def _serve(self) -> None:
+        api = self.api
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        api.requests.append(f"{self.command} {self.path}")
+        api.headers.append(dict(self.headers))
+        api.on_request(self.path)
+        fault = next(
+            (each for each in api.faults if each.seen < each.times and re.search(each.matches, self.path)), None
+        )
+        if fault is not None:
+            fault.seen += 1
+        if fault is not None and fault.cut_after is None:
+            content = fault.body or json.dumps(_status(fault.status, "told to fail")).encode()
+            self._send(fault.status, {"Content-Type": _JSON, **fault.headers}, content)
+            return
+        status, kind, document = api.answer(self.command, self.path, self.headers.get("Accept", ""), body)
+        content = json.dumps(document).encode()
+        headers = {"Content-Type": kind}
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            content, headers = gzip.compress(content, 1), {**headers, "Content-Encoding": "gzip"}
+        self._send(status, headers, content, None if fault is None else fault.cut_after)
+
+    def _send(self, status: int, headers: dict[str, str], content: bytes, cut_after: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content[:cut_after])
+        if cut_after is not None:
+            self.close_connection = True
+
+
+@contextmanager
+def memory_api() -> Iterator[MemoryApi]:
+    """One that is served for the body."""
+    api = MemoryApi()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": api}))
+    server.daemon_threads = True
+    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
