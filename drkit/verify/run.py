@@ -108,7 +108,7 @@ class Verify:
     def checksums(self, point: Point) -> None:
         """Signature and archive ids of one point, and every byte of its archives against its SHA-256."""
         if self._descriptor(point) is not None:
-            for source in point.whole_sources:
+            for source in point.stored_sources:
                 self._read(source)
         if not self.findings.wrong:
             self._record(point, CHECKSUMS)
