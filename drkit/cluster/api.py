@@ -8,13 +8,16 @@ from urllib.parse import urlencode
 
 from drkit.clock import SystemClock
 from drkit.cluster import discovery
+from drkit.cluster.execution import execute
 from drkit.cluster.kube import Discovery
 from drkit.cluster.transport import LARGEST_BYTES, TooLarge, Transport
 from drkit.errors import DrkitError, KubeExpired, KubeRefused, KubeUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
+    from drkit.cluster.execution import PodExecution
     from drkit.cluster.kube import Object, Resource
     from drkit.cluster.kubeconfig import Access
     from drkit.cluster.transport import Answer, Connection
@@ -129,6 +132,12 @@ class HttpApi:
         except TooLarge:
             raise self._too_large(path) from None
         return self._object(path, answer)
+
+    def execute(
+        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool = False
+    ) -> AbstractContextManager[PodExecution]:
+        """Start a program in a container. Leaving the body ends it there too; see ``drkit.cluster.execution``."""
+        return execute(self.connection(), namespace, pod, container, argv, stdin=stdin)
 
     def _ask(self, path: str, *, accept: str = _JSON, largest: int = LARGEST_BYTES, patient: bool = True) -> Object:
         try:

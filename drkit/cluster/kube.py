@@ -72,6 +72,10 @@ class Execution(Protocol):
         """Say that there is no more input."""
         ...
 
+    def cut(self) -> None:
+        """Cut it off: whoever reads its output comes to the end of it. Safe from another thread."""
+        ...
+
     def finish(self) -> None:
         """See that it ended with status 0 and that all of its output came.
 
@@ -121,5 +125,14 @@ class Kube(Api, Protocol):
     def execute(
         self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool = False
     ) -> AbstractContextManager[Execution]:
-        """Start a program in a container. Leaving the body ends it there too, as far as the API lets one."""
+        """Start a program in a container.
+
+        Args:
+            namespace: the pod's; likewise ``pod`` and ``container``, which needs ``sh`` and ``cat``.
+            pod: see ``namespace``.
+            container: see ``namespace``.
+            argv: the program and its arguments; never a secret.
+            stdin: whether it is fed. One that is not ends with drkit, and when the body is left; one that is fed sees
+                the end of its input then, and ends by that.
+        """
         ...

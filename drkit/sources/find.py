@@ -20,18 +20,31 @@ if TYPE_CHECKING:
 
 
 def sources(config: Config) -> tuple[Source, ...]:
-    """All sources of a configuration: its databases, and the roles of each server that they are on.
+    """All sources of a configuration: the cluster's own, its databases, and the roles of each server that they are on.
+
+    What a cluster has is found out by asking it; where it does not answer, the sources that would have asked say so.
 
     Raises:
-        ConfigurationError: a secret is not there, or a kind of source is not supported by this version.
+        ConfigurationError: a secret is not there, a kind of source is not supported by this version, or a vault that
+            some source goes to is not configured.
     """
     databases = [_database(config, database) for database in config.databases]
-    if databases and "databases" not in config.vaults:
-        raise ConfigurationError(
-            "vaults: databases is missing, and databases are configured",
-            "add vaults: {databases: {url: …, passphrase: …}}",
-        )
-    return (*databases, *_globals(databases))
+    found = (*_of_cluster(config), *databases, *_globals(databases))
+    for source in found:
+        if source.vault not in config.vaults:
+            raise ConfigurationError(
+                f"vaults: {source.vault} is missing, and {source.name} goes there",
+                f"add vaults: {{{source.vault}: {{url: …, passphrase: …}}}}",
+            )
+    return found
+
+
+def _of_cluster(config: Config) -> tuple[Source, ...]:
+    if config.cluster.kubeconfig is None and not config.cluster.servers:
+        return ()
+    from drkit.sources import cluster  # noqa: PLC0415 - who backs up databases alone does not wait for it
+
+    return cluster.sources(config.cluster)
 
 
 def _database(config: Config, database: Database) -> DatabaseSource:

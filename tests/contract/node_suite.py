@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import os
 import sys
 import time
@@ -35,7 +36,7 @@ def shell(node: Node, script: str, *arguments: str) -> str:
 def sleeping(node: Node, mark: str) -> bool:
     """Whether a program with this mark runs on the node."""
     words = shell(node, "cat /proc/[0-9]*/cmdline 2>/dev/null || true").split("\0")
-    return ("sleep", mark) in zip(words, words[1:], strict=False)
+    return ("sleep", mark) in itertools.pairwise(words)
 
 
 def drain(output: Output) -> bytes:

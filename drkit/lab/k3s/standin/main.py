@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from . import KUBERNETES_VERSION, NOT_ENFORCED, VERSION, agent, log, paths, server, settings, snapshots
 from .problem import Fatal
