@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drkit.cluster import kubeconfig
+from drkit.cluster.api import connect
 from drkit.config import secrets
-from drkit.config.model import CnpgDatabase
+from drkit.config.model import CnpgDatabase, DsnDatabase
 from drkit.errors import ConfigurationError
 from drkit.postgres.connection import parse
+from drkit.sources import cnpg
 from drkit.sources.database import DatabaseSource
 from drkit.sources.globals import GlobalsSource
 
@@ -25,20 +28,22 @@ def sources(config: Config) -> tuple[Source, ...]:
     Raises:
         ConfigurationError: a secret is not there, or a kind of source is not supported by this version.
     """
-    databases = [_database(config, database) for database in config.databases]
+    databases = [_database(config, each) for each in config.databases if isinstance(each, DsnDatabase)]
     if databases and "databases" not in config.vaults:
         raise ConfigurationError(
             "vaults: databases is missing, and databases are configured",
             "add vaults: {databases: {url: …, passphrase: …}}",
         )
-    return (*databases, *_globals(databases))
+    found = (
+        cnpg.sources(config, connect(kubeconfig.read(config.cluster.kubeconfig))) if config.cluster.kubeconfig else []
+    )
+    return (*databases, *_globals(databases), *found)
 
 
-def _database(config: Config, database: Database) -> DatabaseSource:
+def _database(config: Config, database: DsnDatabase) -> DatabaseSource:
     dsn = dsn_of(database, "databases")
-    name = database.cnpg if isinstance(database, CnpgDatabase) else database.name
     content = config.proofs == "content"
-    return DatabaseSource(f"database/{name}", dsn, content, config.staging, tuple(config.postgresql.bin_dirs))
+    return DatabaseSource(f"database/{database.name}", dsn, content, config.staging, tuple(config.postgresql.bin_dirs))
 
 
 def dsn_of(database: Database, section: str) -> Dsn:
