@@ -18,6 +18,7 @@ from drkit.points.descriptor import PARTIAL, Descriptor
 from drkit.points.retention import keep
 from drkit.points.select import exactly, recovery_set
 from drkit.points.signing import verifier
+from drkit.restore.stream import Whole
 from drkit.sources.manifests import ManifestsSource
 from drkit.verify.run import Verify
 from tests.contract.api_server import CONFIG_MAPS, MemoryApi, memory_api, resource
@@ -71,7 +72,7 @@ def test_what_was_read_is_stored_and_what_was_not_is_said(site: Site) -> None:
         exactly(point, accept_incomplete=False)
     (chosen,) = exactly(point, accept_incomplete=True).chosen
     with site.vault.open(chosen.source.archive) as archive:
-        stream = read.Whole(archive.read, chosen.source.size, chosen.source.sha256)
+        stream = Whole(archive, chosen.source)
         names = [obj["metadata"]["name"] for _, obj in read.objects(stream.read, sealed.sources[0].details)]
     assert names == ["a"]
 
