@@ -42,10 +42,8 @@ def backup(
 
     config = _load(config_file)
     opened = vaults(config)
-    chosen = _choose(what, config, sources(config))
     with reporter() as telling:
-        if what is None and (config.cluster.kubeconfig or config.cluster.servers):
-            telling.warn("this version backs up databases alone; the cluster itself is not in the recovery point")
+        chosen = _choose(what, config, sources(config))
         outcome = Run(config, opened, SystemClock(), telling).execute(chosen)
     _show(outcome, as_json=as_json)
     if not outcome.descriptor.complete or outcome.unsealed:
@@ -59,18 +57,19 @@ def _load(config_file: ConfigOption) -> Config:
 
 
 def _choose(what: Group | None, config: Config, found: tuple[Source, ...]) -> tuple[Source, ...]:
-    from drkit.errors import ConfigurationError, UsageError
+    from drkit.errors import ConfigurationError
 
-    if what in (Group.CLUSTER, Group.MANIFESTS):
-        raise UsageError(
-            f"{what} cannot be backed up by this version yet", "back up the databases: drkit backup databases"
-        )
-    if not found:
+    chosen = tuple(source for source in found if what in (None, source.vault, source.kind))
+    if not chosen:
         name = config.cluster.name
-        raise ConfigurationError(
-            f"nothing to back up: cluster {name} has no databases", "add databases: [{name: …, dsn: {env: …}}]"
-        )
-    return found
+        missing = {
+            Group.DATABASES: ("databases", "add databases: [{name: …, dsn: {env: …}}]"),
+            Group.MANIFESTS: ("API to ask", "add cluster: {kubeconfig: …}"),
+            Group.CLUSTER: ("kubeconfig and no servers", "add cluster: {kubeconfig: …}"),
+        }
+        lacks, hint = missing[what or Group.DATABASES]
+        raise ConfigurationError(f"nothing to back up: cluster {name} has no {lacks}", hint)
+    return chosen
 
 
 def _show(outcome: Outcome, *, as_json: bool) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from drkit.cli.common import JsonOption, exits, handled, reporter, show_json, table
+from drkit.lab.k3s.given import BINARY_VARIABLE, IMAGES_VARIABLE, given
 from drkit.lab.spec import MOST_AGENTS, MOST_SERVERS, Datastore, LabSpec
 
 NameOption = Annotated[str, typer.Option("--name", help="Which lab: several can run beside each other.")]
@@ -32,13 +34,30 @@ def up(
     servers: Annotated[int, typer.Option(help=f"Nodes with the control plane, 1 to {MOST_SERVERS}.")] = 1,
     agents: Annotated[int, typer.Option(help=f"Nodes without it, 0 to {MOST_AGENTS}.")] = 2,
     datastore: Annotated[Datastore, typer.Option(help="Where the cluster keeps its objects.")] = Datastore.ETCD,
+    k3s: Annotated[
+        Path | None,
+        typer.Option(
+            "--k3s",
+            envvar=BINARY_VARIABLE,
+            help="The real k3s, a binary of its releases, for the nodes to run. Without it they run a stand-in.",
+        ),
+    ] = None,
+    k3s_images: Annotated[
+        Path | None,
+        typer.Option(
+            "--k3s-images",
+            envvar=IMAGES_VARIABLE,
+            help="Its air-gap archive (k3s-airgap-images-….tar.zst), where no registry can be reached.",
+        ),
+    ] = None,
     workload: Annotated[
         bool, typer.Option("--workload", help="With a sample workload: PostgreSQL, PgBouncer, a web application.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring a lab up, or back up after a reboot. What it needs is pulled or built the first time."""
-    spec = LabSpec(name, servers, agents, datastore)
+    real = given(k3s, k3s_images)
+    spec = LabSpec(name, servers, agents, datastore, "" if real is None else real.digest)
 
     from drkit.lab import engine
 
@@ -48,7 +67,7 @@ def up(
     from drkit.lab.status import status as status_of
 
     with reporter() as told:
-        labs.up(client, spec, told, workload=workload)
+        labs.up(client, spec, told, k3s=real, workload=workload)
     _show(status_of(client, name), as_json=as_json)
 
 
@@ -99,6 +118,7 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
     print(
         f"log in         ssh -i {document['ssh']['key']} -o UserKnownHostsFile={document['ssh']['known_hosts']} root@…"
     )
+    print(f"k3s            {document['k3s']['version'] or 'does not answer'}")
     print(f"kubeconfig     {document['kubeconfig'] or 'none yet'}")
     print(f"Storage Box    {box['url']}")
     print(f"load balancer  {document['load_balancer']['address']}")

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from drkit.cluster.watched import watched
+from drkit.cluster.pod_watch import watched
 from drkit.errors import KubeRefused, KubeUnreachable, SourceFailed
 from drkit.process import tail
 from drkit.vault import gate
@@ -46,7 +46,7 @@ def execute(
 ) -> Iterator[PodExecution]:
     """``Kube.execute``.
 
-    Without ``stdin`` the program is watched (``drkit.cluster.watched``): it ends there when the body is left or drkit
+    Without ``stdin`` the program is watched (``drkit.cluster.pod_watch``): it ends there when the body is left or drkit
     dies, and its output is whole only if a marker came behind it. With ``stdin`` the input is the program's own, and
     its end is the program's to notice.
 

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from drkit.process import Completed
 
 
+LARGEST_FILE_BYTES = 4 * 1024 * 1024
+"""What ``Node.read`` takes; configuration files and keys have some kilobytes."""
+GRACE_SECONDS = 60
+"""How long a program on a node may clean up after drkit has gone away."""
+
+
 class Output(Protocol):
     """A program on a node whose output is on its way; a ``drkit.vault.port.Stream``."""
 
@@ -28,7 +34,11 @@ class Output(Protocol):
 
 
 class Node(Protocol):
-    """A host: commands are argument lists, never shell text, and reach the node with exactly these arguments."""
+    """A host: commands are argument lists, never shell text, and reach the node with exactly these arguments.
+
+    Programs there run with low priority, and end when drkit does, however drkit ends: they get a SIGTERM, and after
+    ``GRACE_SECONDS`` a SIGKILL.
+    """
 
     @property
     def name(self) -> str:
@@ -57,9 +67,24 @@ class Node(Protocol):
         ...
 
     def read(self, path: str) -> bytes | None:
-        """A small file's content; nothing where there is none. Raises what ``run`` does."""
+        """A small file's content; nothing where there is none. Raises what ``run`` does.
+
+        Raises:
+            SourceFailed: it may not be read, or has more than ``LARGEST_FILE_BYTES``.
+        """
         ...
 
     def write(self, path: str, content: bytes, *, mode: int) -> None:
-        """Put a file in place, whole or not at all, with this mode. Raises what ``run`` does."""
+        """Put a file in place, whole or not at all, with this mode. Raises what ``run`` does.
+
+        Raises:
+            SourceFailed: it cannot be written.
+        """
+        ...
+
+    def forward(self, host: str, port: int) -> AbstractContextManager[tuple[str, int]]:
+        """A way to a TCP port that the node reaches: an address and a port of this machine, for the time of the body.
+
+        Raises what ``run`` does.
+        """
         ...

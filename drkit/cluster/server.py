@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drkit.cluster.watched import watched
+from drkit.cluster.pod_watch import watched
 from drkit.errors import SourceFailed
 from drkit.postgres import psql
 from drkit.postgres.access import CUSTOM

@@ -45,6 +45,8 @@ def settings(topology: Topology, node: Container, token: str, database_password:
     }
     if node.role is Role.AGENT:
         return {"server": _api(founder), **told}
+    # The real k3s would give the load balancer's ports to these; the sample workload brings an ingress of its own.
+    told["disable"] = ["traefik", "servicelb"]
     told["tls-san"] = [server.address for server in topology.by_role(Role.SERVER)]
     match topology.spec.datastore:
         case Datastore.POSTGRES:

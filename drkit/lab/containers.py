@@ -22,7 +22,7 @@ from drkit.lab.subnet import choose
 from drkit.lab.topology import Role, Topology, full_name, topology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     import docker.models.containers
     import docker.models.networks
@@ -38,12 +38,12 @@ _ROUTES = Path("/proc/net/route")
 _POLL_SECONDS = 0.1
 
 
-def labs(engine: DockerClient) -> list[str]:
-    """The names of all labs of which anything is left on this machine."""
-    found = [each.labels for each in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)]
-    found += [each.attrs["Labels"] for each in engine.networks.list(filters={"label": LABEL})]
-    found += [each.attrs["Labels"] for each in engine.volumes.list(filters={"label": LABEL})]
-    return sorted({labels[LABEL] for labels in found})
+def labs(engine: DockerClient, label: str = LABEL) -> list[str]:
+    """The names of all labs, by their label, of which anything is left on this machine."""
+    found = [each.labels for each in engine.containers.list(all=True, filters={"label": label}, ignore_removed=True)]
+    found += [each.attrs["Labels"] for each in engine.networks.list(filters={"label": label})]
+    found += [each.attrs["Labels"] for each in engine.volumes.list(filters={"label": label})]
+    return sorted({labels[label] for labels in found})
 
 
 def find(engine: DockerClient, lab: str) -> Topology | None:
@@ -52,7 +52,7 @@ def find(engine: DockerClient, lab: str) -> Topology | None:
     if network is None:
         return None
     wanted = json.loads(network.attrs["Labels"][SPEC_LABEL])
-    spec = LabSpec(lab, wanted["servers"], wanted["agents"], Datastore(wanted["datastore"]))
+    spec = LabSpec(lab, wanted["servers"], wanted["agents"], Datastore(wanted["datastore"]), wanted.get("k3s", ""))
     return topology(spec, IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"]))
 
 
@@ -70,23 +70,34 @@ def directory_of(engine: DockerClient, lab: str) -> Path | None:
 
 def make_network(engine: DockerClient, spec: LabSpec, directory: Path) -> Topology:
     """Give the lab a network of its own. It carries what the lab shall be, so that any later run can go on."""
-    wanted = {"servers": spec.servers, "agents": spec.agents, "datastore": str(spec.datastore)}
+    wanted = {
+        "servers": spec.servers,
+        "agents": spec.agents,
+        "datastore": str(spec.datastore),
+        "k3s": spec.k3s,
+    }
+    labels = {LABEL: spec.name, SPEC_LABEL: json.dumps(wanted), DIRECTORY_LABEL: str(directory)}
+    return topology(spec, create_network(engine, full_name(spec.name), labels))
+
+
+def create_network(engine: DockerClient, name: str, labels: Mapping[str, str]) -> IPv4Network:
+    """Create a network with addresses that nobody on this machine uses, and return its range."""
     refused: list[IPv4Network] = []
     while True:
         subnet = choose([*_taken(engine), *refused])
         try:
             engine.networks.create(
-                full_name(spec.name),
+                name,
                 driver="bridge",
                 ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))]),
-                labels={LABEL: spec.name, SPEC_LABEL: json.dumps(wanted), DIRECTORY_LABEL: str(directory)},
+                labels=dict(labels),
             )
         except APIError as error:
             if "overlaps" not in str(error):
                 raise
             refused.append(subnet)  # another lab has taken it in this moment
         else:
-            return topology(spec, subnet)
+            return subnet
 
 
 def _taken(engine: DockerClient) -> list[IPv4Network]:
@@ -109,7 +120,9 @@ def routes(table: str) -> list[IPv4Network]:
     return found
 
 
-def make(engine: DockerClient, lab: Topology, wanted: Container, image: str) -> docker.models.containers.Container:
+def make(
+    engine: DockerClient, lab: Topology, wanted: Container, image: str, more_capabilities: Iterable[str] = ()
+) -> docker.models.containers.Container:
     """Make a container that does not run yet; its volumes come into being with it."""
     for name in wanted.volumes:
         engine.volumes.create(name, labels=dict(wanted.labels))
@@ -127,7 +140,7 @@ def make(engine: DockerClient, lab: Topology, wanted: Container, image: str) -> 
         dns_search=None if wanted == dns else [lab.zone],
         volumes={name: {"bind": path, "mode": "rw"} for name, path in wanted.volumes.items()},
         tmpfs=dict(wanted.tmpfs),
-        cap_add=list(wanted.capabilities),
+        cap_add=[*wanted.capabilities, *more_capabilities],
         security_opt=list(wanted.security_options),
         # A node sees its own cgroups alone, as a machine does.
         cgroupns="private" if wanted.role.is_node else None,
@@ -204,9 +217,9 @@ def wait(what: str, holds: Callable[[], bool], seconds: float, explain: Callable
         time.sleep(_POLL_SECONDS)
 
 
-def remove(engine: DockerClient, lab: str) -> int:
+def remove(engine: DockerClient, lab: str, label: str = LABEL) -> int:
     """Remove everything that carries the lab's label, and return how many things that were."""
-    mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={lab}"}
+    mine: dict[str, str | list[str] | bool] = {"label": f"{label}={lab}"}
     containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
     for container in containers:
         with suppress(NotFound):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from drkit import process
@@ -11,7 +13,7 @@ from drkit.lab.topology import Role
 from drkit.state import write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import docker.models.containers
     from docker import DockerClient
@@ -39,7 +41,7 @@ def join(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Reporte
         names = {node.member for node in nodes}
         containers.wait(
             f"{', '.join(sorted(names))} Ready",
-            lambda: names <= set(_ready_nodes(first)),
+            lambda: names <= set(_ready_nodes(engine, first, nodes)),
             _READY_SECONDS,
             lambda: process.tail(_kubectl(first, "get", "nodes", "-o", "wide")[1]),
         )
@@ -67,22 +69,54 @@ def ready(engine: DockerClient, lab: Topology) -> list[str]:
     """The names of the nodes that the cluster counts as Ready; none where no server answers."""
     for server in lab.by_role(Role.SERVER):
         container = containers.get(engine, server.name)
-        if container is not None and container.status == RUNNING and (found := _ready_nodes(container)):
-            return found
+        if container is not None and container.status == RUNNING:
+            found = _ready_nodes(engine, container, lab.nodes)
+            if found:
+                return found
     return []
 
 
-def _ready_nodes(server: docker.models.containers.Container) -> list[str]:
+def _ready_nodes(
+    engine: DockerClient, server: docker.models.containers.Container, nodes: Iterable[Container]
+) -> list[str]:
     status, said = _kubectl(server, "get", "nodes", "-o", "json", "--request-timeout=5s")
-    return ready_nodes(said) if status == 0 else []
+    if status != 0:
+        return []
+    heard = last_heard(said)
+    return [node.member for node in nodes if node.member in heard and heard[node.member] > _started(engine, node)]
 
 
-def ready_nodes(listed: str) -> list[str]:
-    """The names of the nodes that are Ready, from ``kubectl get nodes -o json``. Pure."""
-    return [
-        node["metadata"]["name"]
+def _started(engine: DockerClient, node: Container) -> float:
+    container = containers.get(engine, node.name)
+    if container is None or container.status != RUNNING:
+        return math.inf
+    show = ("systemctl", "show", "--property=MainPID,ExecMainStartTimestamp", "--timestamp=unix", cluster.unit(node))
+    return running_since(containers.run_in(container, *show)[1])
+
+
+def running_since(shown: str) -> float:
+    """When a unit's program was started, in seconds since 1970, from ``systemctl show``. Pure.
+
+    Returns:
+        Later than anything where it does not run.
+    """
+    properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    started = properties.get("ExecMainStartTimestamp", "").removeprefix("@")
+    return float(started) if properties.get("MainPID", "0") != "0" and started else math.inf
+
+
+def last_heard(listed: str) -> dict[str, float]:
+    """The nodes that are Ready, and when each said so last, from ``kubectl get nodes -o json``. Pure.
+
+    The API server goes on counting a node as Ready until its grace period ends, also while it is off: what was said
+    before a start says nothing of it. A kubelet reports as soon as it is there, at changes, and every five minutes.
+
+    Returns:
+        For each name the second, since 1970.
+    """
+    return {
+        node["metadata"]["name"]: datetime.fromisoformat(condition["lastHeartbeatTime"]).timestamp()
         for node in json.loads(listed)["items"]
-        if any(
-            condition["type"] == "Ready" and condition["status"] == "True" for condition in node["status"]["conditions"]
-        )
-    ]
+        for condition in node["status"]["conditions"]
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    }

@@ -23,7 +23,14 @@ class Datastore(StrEnum):
 
 @dataclass(frozen=True)
 class LabSpec:
-    """A lab: its name, and how large a cluster.
+    """A lab: its name, how large a cluster, and of what.
+
+    Attributes:
+        name: of the lab; several can be beside each other.
+        servers: how many nodes with the control plane.
+        agents: how many without it.
+        datastore: where the cluster keeps its objects.
+        k3s: names the real k3s that was given; empty where the nodes run the stand-in.
 
     Raises:
         UsageError: there can be no such lab.
@@ -33,6 +40,7 @@ class LabSpec:
     servers: int = 1
     agents: int = 2
     datastore: Datastore = Datastore.ETCD
+    k3s: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -50,6 +58,10 @@ class LabSpec:
                 "SQLite is one server's own file, and more than one server cannot share it",
                 "--servers 1, or --datastore etcd",
             )
+
+    def __str__(self) -> str:
+        k3s = f"the k3s {self.k3s} that was given" if self.k3s else "the stand-in for k3s"
+        return f"{self.servers} servers, {self.agents} agents, {self.datastore}, and {k3s}"
 
     def server_names(self) -> tuple[str, ...]:
         """The names of the nodes that run the control plane; the first one founds the cluster."""

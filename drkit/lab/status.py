@@ -10,6 +10,7 @@ from drkit.lab import balancer, containers
 from drkit.lab.accounts import ACCOUNTS, BACKUP
 from drkit.lab.files import APPEND_KEY, FULL_KEY, NODE_KEY, files_of
 from drkit.lab.join import RUNNING, ready
+from drkit.lab.k3s.given import is_stand_in, version_line
 from drkit.lab.topology import BOX_PORT, Role
 from drkit.lab.workload.deploy import status as workload_of
 
@@ -37,17 +38,31 @@ def status(engine: DockerClient, lab: str) -> dict[str, Any]:
             f"there is no lab {lab}",
             f"make it: drkit lab up --name {lab}" + (f"; there are: {others}" if others else ""),
         )
-    described = describe(found, containers.states(engine, lab), ready(engine, found), files_of(lab))
+    described = describe(
+        found, containers.states(engine, lab), ready(engine, found), version(engine, found), files_of(lab)
+    )
     return {**described, "workload": workload_of(engine, found)}
 
 
-def describe(lab: Topology, states: Mapping[str, str], ready: Collection[str], files: LabFiles) -> dict[str, Any]:
+def version(engine: DockerClient, lab: Topology) -> str | None:
+    """What k3s on the lab's nodes calls itself; None where no node answers."""
+    for node in lab.nodes:
+        container = containers.get(engine, node.name)
+        if container is not None and container.status == RUNNING:
+            return version_line(containers.run_in(container, "k3s", "--version")[1])
+    return None
+
+
+def describe(
+    lab: Topology, states: Mapping[str, str], ready: Collection[str], k3s: str | None, files: LabFiles
+) -> dict[str, Any]:
     """The same from values.
 
     Args:
         lab: what there shall be.
         states: what the engine says of each container that is there, by the container's name.
         ready: the nodes that the cluster counts as Ready.
+        k3s: its version line.
         files: where its keys are.
     """
     all_run = all(states.get(container.name) == RUNNING for container in lab.containers)
@@ -58,6 +73,7 @@ def describe(lab: Topology, states: Mapping[str, str], ready: Collection[str], f
         "name": lab.spec.name,
         "state": "up" if all_run and all_ready and files.config.exists() else "incomplete",
         "datastore": str(lab.spec.datastore),
+        "k3s": {"kind": _kind(k3s), "version": k3s},
         "network": str(lab.subnet),
         "nodes": [
             {
@@ -89,3 +105,9 @@ def describe(lab: Topology, states: Mapping[str, str], ready: Collection[str], f
         "database": databases[0].address if databases else None,
         "services": {each.member: states.get(each.name, MISSING) for each in lab.containers if not each.role.is_node},
     }
+
+
+def _kind(version: str | None) -> str | None:
+    if version is None:
+        return None
+    return "stand-in" if is_stand_in(version) else "real"

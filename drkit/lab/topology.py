@@ -32,6 +32,8 @@ SSH_PORT = 22
 DNS_PORT = 53
 DATABASE_PORT = 5432
 
+NODE_IMAGE = "node"
+
 
 class Role(StrEnum):
     """What a container is for."""
@@ -51,7 +53,7 @@ class Role(StrEnum):
     @property
     def image(self) -> str:
         """The name of the recipe that its image is made by."""
-        return "node" if self.is_node else str(self)
+        return NODE_IMAGE if self.is_node else str(self)
 
 
 _HOST_PART = {Role.DNS: 2, Role.BOX: 3, Role.BALANCER: 4, Role.DATABASE: 5, Role.SERVER: 10, Role.AGENT: 100}

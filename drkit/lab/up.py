@@ -11,7 +11,7 @@ from drkit import process
 from drkit.errors import DrkitError, TargetNotEmpty
 from drkit.lab import balancer, containers
 from drkit.lab import topology as topologies
-from drkit.lab.build import ensure, ensure_layer
+from drkit.lab.build import ensure
 from drkit.lab.files import (
     APPEND_KEY,
     DATABASE_PASSWORD,
@@ -23,21 +23,21 @@ from drkit.lab.files import (
     files_of,
 )
 from drkit.lab.join import join
-from drkit.lab.k3s import build as k3s
 from drkit.lab.limits import check_inotify
+from drkit.lab.nodes import ensure_node, more_capabilities
 from drkit.lab.placed import Access, files
-from drkit.lab.recipes import BASE, Layer, read
-from drkit.lab.topology import BOX_PORT, DATABASE_PORT, DNS_PORT, SSH_PORT, Role
+from drkit.lab.recipes import read
+from drkit.lab.topology import BOX_PORT, DATABASE_PORT, DNS_PORT, NODE_IMAGE, SSH_PORT, Role
 from drkit.lab.workload.deploy import deploy
 from drkit.state import exclusive, write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
     import docker.models.containers
     from docker import DockerClient
 
+    from drkit.lab.k3s.given import GivenK3s
     from drkit.lab.spec import LabSpec
     from drkit.lab.topology import Container, Topology
     from drkit.observe.progress import Reporter
@@ -70,8 +70,10 @@ def held(lab: str, doing: str, reporter: Reporter) -> Iterator[None]:
         raise DrkitError(f"the Docker engine refused: {error}", "its own log says more") from error
 
 
-def up(engine: DockerClient, spec: LabSpec, reporter: Reporter, *, workload: bool = False) -> Topology:
-    """See that the lab is there and runs, with the sample workload where that is asked for.
+def up(
+    engine: DockerClient, spec: LabSpec, reporter: Reporter, *, k3s: GivenK3s | None = None, workload: bool = False
+) -> Topology:
+    """See that the lab is there and runs, with the real k3s and the sample workload where they are asked for.
 
     A lab that was not there before is removed again when the run is interrupted; one that was is left as it is, and so
     is one that could not be finished: the next run goes on with it.
@@ -85,9 +87,9 @@ def up(engine: DockerClient, spec: LabSpec, reporter: Reporter, *, workload: boo
         was_there = _adopt(engine, spec)
         if not was_there:
             check_inotify(spec)
-        images = {name: _image(engine, name, reporter) for name in topologies.images(spec)}
+        images = {name: _image(engine, name, k3s, reporter) for name in topologies.images(spec)}
         try:
-            lab = _converge(engine, spec, images, reporter)
+            lab = _converge(engine, spec, images, more_capabilities(k3s), reporter)
             if workload:
                 deploy(engine, lab, files_of(spec.name), reporter)
         except KeyboardInterrupt:
@@ -119,33 +121,33 @@ def _adopt(engine: DockerClient, spec: LabSpec) -> bool:
         return False
     other = f"drkit lab down --name {spec.name}, or another --name"
     if found.spec != spec:
-        has = f"{found.spec.servers} servers, {found.spec.agents} agents, {found.spec.datastore}"
-        raise TargetNotEmpty(f"the lab {spec.name} is there, with {has}", other)
+        raise TargetNotEmpty(f"the lab {spec.name} is there, with {found.spec}", other)
     directory = containers.directory_of(engine, spec.name)
     if directory != files_of(spec.name).directory:
         raise TargetNotEmpty(f"the lab {spec.name} belongs to somebody else: its keys are in {directory}", other)
     return True
 
 
-def _image(engine: DockerClient, name: str, reporter: Reporter) -> str:
-    tag = ensure(engine, read(name), reporter)
-    return ensure_layer(engine, _k3s(tag, reporter), reporter) if name == "node" else tag
+def _image(engine: DockerClient, name: str, k3s: GivenK3s | None, reporter: Reporter) -> str:
+    return ensure_node(engine, k3s, reporter) if name == NODE_IMAGE else ensure(engine, read(name), reporter)
 
 
-def _k3s(node: str, reporter: Reporter) -> Layer:
-    def lay_out(root: Path) -> None:
-        k3s.write_node_files(k3s.build(reporter.note, container_image=BASE), root)
-
-    return Layer("k3s-node", node, k3s.files_digest(), lay_out)
-
-
-def _converge(engine: DockerClient, spec: LabSpec, images: Mapping[str, str], reporter: Reporter) -> Topology:
+def _converge(
+    engine: DockerClient,
+    spec: LabSpec,
+    images: Mapping[str, str],
+    node_capabilities: Iterable[str],
+    reporter: Reporter,
+) -> Topology:
     mine = files_of(spec.name)
     lab = containers.find(engine, spec.name) or containers.make_network(engine, spec, mine.directory)
     mine.make()
     with reporter.task(f"starting the lab {spec.name}: {len(lab.containers)} containers on {lab.subnet}"):
         for container in lab.containers:
-            _start(engine, lab, container, images[container.role.image], _access(mine))
+            if containers.get(engine, container.name) is None:
+                more = node_capabilities if container.role.is_node else ()
+                containers.make(engine, lab, container, images[container.role.image], more)
+            _start(engine, lab, container, _access(mine))
         # They boot side by side; to wait for one after the other takes no longer.
         keys = [_booted(engine, container) for container in lab.containers]
     write_durably(mine.known_hosts, "".join(keys))
@@ -164,10 +166,8 @@ def _access(mine: LabFiles) -> Access:
     )
 
 
-def _start(engine: DockerClient, lab: Topology, wanted: Container, image: str, access: Access) -> None:
-    container = containers.get(engine, wanted.name)
-    if container is None:
-        container = containers.make(engine, lab, wanted, image)
+def _start(engine: DockerClient, lab: Topology, wanted: Container, access: Access) -> None:
+    container = engine.containers.get(wanted.name)
     if container.status != "running":
         # Again where a start before was interrupted: it may not have got all.
         containers.place(container, files(lab, wanted, access))

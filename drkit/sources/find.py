@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drkit.cluster import kubeconfig
-from drkit.cluster.api import connect
 from drkit.config import secrets
 from drkit.config.model import CnpgDatabase, DsnDatabase
 from drkit.errors import ConfigurationError
 from drkit.postgres.connection import parse
-from drkit.sources import cnpg
 from drkit.sources.database import DatabaseSource
 from drkit.sources.globals import GlobalsSource
 
@@ -23,21 +20,40 @@ if TYPE_CHECKING:
 
 
 def sources(config: Config) -> tuple[Source, ...]:
-    """All sources of a configuration: its databases, and the roles of each server that they are on.
+    """All sources of a configuration: the cluster's own, its databases, and the roles of each server that they are on.
+
+    What a cluster has is found out by asking it; where it does not answer, the sources that would have asked say so.
 
     Raises:
-        ConfigurationError: a secret is not there, or a kind of source is not supported by this version.
+        ConfigurationError: a secret is not there, a kind of source is not supported by this version, or a vault that
+            some source goes to is not configured.
     """
     databases = [_database(config, each) for each in config.databases if isinstance(each, DsnDatabase)]
-    if databases and "databases" not in config.vaults:
-        raise ConfigurationError(
-            "vaults: databases is missing, and databases are configured",
-            "add vaults: {databases: {url: …, passphrase: …}}",
-        )
-    found = (
-        cnpg.sources(config, connect(kubeconfig.read(config.cluster.kubeconfig))) if config.cluster.kubeconfig else []
-    )
-    return (*databases, *_globals(databases), *found)
+    found = (*_of_cluster(config), *databases, *_globals(databases), *_in_pods(config))
+    for source in found:
+        if source.vault not in config.vaults:
+            raise ConfigurationError(
+                f"vaults: {source.vault} is missing, and {source.name} goes there",
+                f"add vaults: {{{source.vault}: {{url: …, passphrase: …}}}}",
+            )
+    return found
+
+
+def _of_cluster(config: Config) -> tuple[Source, ...]:
+    if config.cluster.kubeconfig is None and not config.cluster.servers:
+        return ()
+    from drkit.sources import cluster  # noqa: PLC0415 - who backs up databases alone does not wait for it
+
+    return cluster.sources(config.cluster)
+
+
+def _in_pods(config: Config) -> list[Source]:
+    if config.cluster.kubeconfig is None:
+        return []
+    from drkit.cluster import api, kubeconfig  # noqa: PLC0415 - as above
+    from drkit.sources import cnpg  # noqa: PLC0415 - as above
+
+    return cnpg.sources(config, api.connect(kubeconfig.read(config.cluster.kubeconfig)))
 
 
 def _database(config: Config, database: DsnDatabase) -> DatabaseSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from drkit.sources.port import SourceStream
 
 FORMAT = 1
+_SIDE_BY_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class TopologySource:
             SourceFailed: the cluster's API or Hetzner's does not answer; or no host does, where only they can be asked.
         """
         nodes = self._nodes()
-        hosts, missing = self._looked_at()
+        hosts, missing = self._looked_at({each for node in nodes for each in node["pod_cidrs"]})
         if missing and not hosts and not nodes:
             raise SourceFailed("no host answers: " + "; ".join(missing.values()))
         document: dict[str, Any] = {"format": FORMAT, "nodes": nodes, "hosts": hosts, "missing": missing}
@@ -68,14 +70,17 @@ class TopologySource:
         found = [node for page in self.kube.pages("/api/v1/nodes") for node in page["items"]]
         return sorted((topology_nodes.from_api(node) for node in found), key=lambda node: str(node["name"]))
 
-    def _looked_at(self) -> tuple[dict[str, Any], dict[str, str]]:
+    def _looked_at(self, pod_ranges: set[str]) -> tuple[dict[str, Any], dict[str, str]]:
+        """All hosts side by side: what each says of itself, and why the others did not."""
         hosts: dict[str, Any] = {}
         missing: dict[str, str] = {}
-        for host in self.hosts:
+        with ThreadPoolExecutor(_SIDE_BY_SIDE, "topology") as pool:
+            asked = {host.name: pool.submit(topology_nodes.look, host) for host in self.hosts}
+        for name, answer in asked.items():
             try:
-                hosts[host.name] = topology_nodes.look(host)
+                hosts[name] = topology_nodes.without_pods(answer.result(), pod_ranges)
             except DrkitError as error:
-                missing[host.name] = error.message
+                missing[name] = error.message
         return hosts, missing
 
     @staticmethod

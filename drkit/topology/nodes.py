@@ -9,7 +9,7 @@ from drkit.errors import SourceFailed
 from drkit.process import DeadlineExceeded, tail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from drkit.cluster.kube import Object
     from drkit.cluster.node import Node
@@ -94,12 +94,13 @@ def memory(meminfo: str) -> int:
 
 
 def disks(listed: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Name and size in bytes of each disk."""
-    return [
+    """Name and size in bytes of each disk that has one."""
+    named = [
         {"name": str(each["name"]), "size": int(each["size"])}
         for each in listed["blockdevices"]
         if each["type"] == "disk"
     ]
+    return [each for each in named if each["size"]]
 
 
 def interfaces(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -119,6 +120,11 @@ def interfaces(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def routes(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Routes that lead through a gateway, without the cluster's own to its pods."""
+    """Routes that lead through a gateway."""
     kept = ("dst", "gateway", "dev", "metric")
     return [{key: each[key] for key in kept if key in each} for each in listed if "gateway" in each]
+
+
+def without_pods(host: Mapping[str, Any], pod_ranges: Collection[str]) -> dict[str, Any]:
+    """What ``look`` saw, without the routes that the cluster's network made to its pods."""
+    return {**host, "routes": [each for each in host["routes"] if each["dst"] not in pod_ranges]}

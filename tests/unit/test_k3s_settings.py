@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drkit.lab.k3s.standin import addons, agent, components, cron, datastore, join, settings, snapshots, store
+from drkit.lab.k3s.standin import addons, agent, components, cron, datastore, join, runtime, settings, snapshots, store
 from drkit.lab.k3s.standin.problem import Fatal
 
 NOON = datetime(2026, 2, 27, 12, 0, 30, tzinfo=UTC)
@@ -198,3 +198,23 @@ def test_the_supervisor_is_beside_the_api_server() -> None:
     assert join.supervisor_of("https://192.0.2.1:6443") == ("192.0.2.1", components.SUPERVISOR_PORT)
     with pytest.raises(Fatal, match="https"):
         join.supervisor_of("192.0.2.1:6443")
+
+
+V1 = """\
+tmpfs /sys/fs/cgroup tmpfs rw,nosuid,nodev,noexec 0 0
+cgroup /sys/fs/cgroup/memory cgroup rw,nosuid,nodev,noexec,memory 0 0
+"""
+HYBRID = f"{V1}cgroup2 /sys/fs/cgroup/unified cgroup2 rw,nosuid,nodev,noexec 0 0\n"
+V2 = "overlay / overlay rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,nsdelegate 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "driver"), [(V1, "cgroupfs"), (HYBRID, "cgroupfs"), (V2, "systemd"), ("", "cgroupfs")]
+)
+def test_cgroups_have_one_writer(mounts: str, driver: str) -> None:
+    """Where all controllers are in one hierarchy it is systemd's, and kubelet and containerd both ask systemd."""
+    assert runtime.cgroup_driver(mounts) == driver
+    assert runtime.kubelet_configuration(merged({}), "/resolv.conf", driver)["cgroupDriver"] == driver
+    text = runtime.containerd_configuration("/socket", "pause:1", driver)
+    assert f"SystemdCgroup = {'true' if driver == 'systemd' else 'false'}\n" in text
+    assert 'sandbox_image = "pause:1"' in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from drkit.errors import PreflightFailed
 from drkit.lab import balancer, cluster, engine, names
 from drkit.lab.accounts import BACKUP, SMALL
 from drkit.lab.files import LabFiles, drkit_yaml
-from drkit.lab.join import ready_nodes
+from drkit.lab.join import last_heard, running_since
 from drkit.lab.placed import Access, files
 from drkit.lab.recipes import File, Layer, Recipe, read
 from drkit.lab.spec import Datastore, LabSpec
@@ -78,13 +80,30 @@ def test_a_kubeconfig_is_made_to_work_from_elsewhere() -> None:
 
 
 def test_only_ready_nodes_count() -> None:
-    """A node that has joined and is not Ready yet is still waited for."""
-    listed = (
-        '{"items": [{"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}},'
-        '{"metadata": {"name": "b"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}},'
-        '{"metadata": {"name": "c"}, "status": {"conditions": []}}]}'
-    )
-    assert ready_nodes(listed) == ["a"]
+    """A node that has joined and is not Ready yet is still waited for; one that is Ready said so at a time."""
+    states = {"a": "True", "b": "Unknown", "c": "False"}
+    items = [
+        {
+            "metadata": {"name": name},
+            "status": {
+                "conditions": [
+                    {"type": "DiskPressure", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"},
+                    {"type": "Ready", "status": status, "lastHeartbeatTime": "2026-01-01T00:00:07Z"},
+                ]
+            },
+        }
+        for name, status in states.items()
+    ]
+    joined = {"metadata": {"name": "d"}, "status": {"conditions": []}}
+    assert last_heard(json.dumps({"items": [*items, joined]})) == {"a": 1767225607.0}
+
+
+def test_a_node_without_k3s_is_never_ready() -> None:
+    """Whatever the cluster still says of it: a node counts from the start of its k3s, and not while that is down."""
+    assert running_since("MainPID=77\nExecMainStartTimestamp=@1767225600\n") == 1767225600
+    assert running_since("MainPID=0\nExecMainStartTimestamp=@1767225600\n") == math.inf
+    assert running_since("MainPID=0\nExecMainStartTimestamp=\n") == math.inf
+    assert running_since("System has not been booted with systemd\n") == math.inf
 
 
 def test_the_labs_configuration_is_one_that_drkit_takes(tmp_path: Path) -> None:
@@ -182,9 +201,9 @@ def test_a_lab_is_up_when_all_of_it_is(tmp_path: Path) -> None:
     lab, mine = a_lab(), LabFiles(tmp_path)
     running = {container.name: "running" for container in lab.containers}
     ready = ["server-1", "agent-1", "agent-2"]
-    assert describe(lab, running, ready, mine)["state"] == "incomplete"
+    assert describe(lab, running, ready, None, mine)["state"] == "incomplete"
     mine.config.write_text("")
-    assert describe(lab, running, ready, mine)["state"] == "up"
-    assert describe(lab, running, ready[1:], mine)["state"] == "incomplete"
-    assert describe(lab, {**running, lab.the(Role.BOX).name: "exited"}, ready, mine)["state"] == "incomplete"
-    assert describe(lab, {}, [], mine)["nodes"][0]["state"] == "missing"
+    assert describe(lab, running, ready, None, mine)["state"] == "up"
+    assert describe(lab, running, ready[1:], None, mine)["state"] == "incomplete"
+    assert describe(lab, {**running, lab.the(Role.BOX).name: "exited"}, ready, None, mine)["state"] == "incomplete"
+    assert describe(lab, {}, [], None, mine)["nodes"][0]["state"] == "missing"

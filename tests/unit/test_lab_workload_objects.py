@@ -111,3 +111,65 @@ def test_half_of_the_real_operator_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv(real.IMAGE_VARIABLE, raising=False)
     with pytest.raises(PreflightFailed, match="one alone"):
         real.given()
+
+
+RELEASE = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: cnpg-system}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cnpg-controller-manager, namespace: cnpg-system}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app.kubernetes.io/name: cloudnative-pg}}
+  template:
+    metadata: {labels: {app.kubernetes.io/name: cloudnative-pg}}
+    spec:
+      containers:
+      - name: manager
+        image: ghcr.io/cloudnative-pg/cloudnative-pg:1.25.1
+---
+kind: ConfigMap
+data: {note: "kind: Deployment"}
+"""
+
+
+def test_the_real_operator_is_run_as_on_the_reference_cluster() -> None:
+    """Two replicas on two nodes with the image that the nodes have; the release's other objects stay as they are."""
+    text = real.as_on_the_reference_cluster(RELEASE, "ghcr.io/cloudnative-pg/cloudnative-pg:1.25.1")
+    namespace, deployment, config = loaded(text)
+    assert [namespace, config] == [loaded(RELEASE)[0], loaded(RELEASE)[2]]
+    assert deployment["spec"]["replicas"] == 2
+    pods = deployment["spec"]["template"]["spec"]
+    assert pods["containers"][0]["imagePullPolicy"] == "Never"
+    assert pods["topologySpreadConstraints"][0]["labelSelector"] == deployment["spec"]["selector"]
+    assert {each["tolerationSeconds"] for each in pods["tolerations"]} == {10}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "image"),
+    [
+        (RELEASE, "ghcr.io/cloudnative-pg/cloudnative-pg:1.25"),
+        (RELEASE, "cloudnative-pg:1.25.1"),
+        ("kind: Namespace\n", "cloudnative-pg:1.25.1"),
+        (f"{RELEASE}---\n{RELEASE}", "ghcr.io/cloudnative-pg/cloudnative-pg:1.25.1"),
+    ],
+    ids=["another release", "another registry", "no operator", "two"],
+)
+def test_a_manifest_of_another_operator_is_refused(manifest: str, image: str) -> None:
+    """What the manifest runs is the very image that was named: part of its name is not enough."""
+    with pytest.raises(PreflightFailed):
+        real.as_on_the_reference_cluster(manifest, image)
+
+
+def test_a_cluster_has_one_operator() -> None:
+    """Neither of the two operators is deployed beside the other."""
+    given = real.RealOperator("", "image")
+    real.check_the_same([], given)
+    real.check_the_same(["cnpg-controller-manager"], given)
+    real.check_the_same([real.STAND_IN], None)
+    for deployments, wanted in (([real.STAND_IN], given), (["cnpg-controller-manager"], None)):
+        with pytest.raises(PreflightFailed):
+            real.check_the_same(deployments, wanted)

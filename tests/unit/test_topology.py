@@ -198,7 +198,8 @@ def test_a_hosts_words_are_understood() -> None:
     """Each program's output gives what a rebuild needs, without what the cluster made on the host."""
     assert nodes.system('ID=debian\nVERSION_ID="13"\nHOME_URL=x\n') == {"id": "debian", "version_id": "13"}
     assert nodes.memory("MemTotal:        3915032 kB\nMemFree: 1 kB\n") == 3915032 * 1024
-    listed = {"blockdevices": [{"name": "sda", "size": 40961572864, "type": "disk"}, {"name": "sr0", "type": "rom"}]}
+    sizes = {"sda": 40961572864, "zram0": 0}
+    listed = {"blockdevices": [{"name": name, "size": size, "type": "disk"} for name, size in sizes.items()]}
     assert nodes.disks(listed) == [{"name": "sda", "size": 40961572864}]
     said = [
         {"ifname": "lo", "link_type": "loopback"},
@@ -212,3 +213,5 @@ def test_a_hosts_words_are_understood() -> None:
     assert nodes.routes([{"dst": "default", "gateway": "10.0.0.1", "dev": "enp7s0"}, {"dst": "10.42.1.0/24"}]) == [
         {"dst": "default", "gateway": "10.0.0.1", "dev": "enp7s0"}
     ]
+    host = {"processors": 2, "routes": [{"dst": "default"}, {"dst": "10.42.1.0/24"}]}
+    assert nodes.without_pods(host, {"10.42.1.0/24"}) == {"processors": 2, "routes": [{"dst": "default"}]}

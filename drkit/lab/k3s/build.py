@@ -19,7 +19,7 @@ from drkit.lab.k3s import images, recipe
 from drkit.state import cache_dir, exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     Tell = Callable[[str], None]
 
@@ -28,7 +28,9 @@ _BUILD_SECONDS = 3600.0
 _WAIT_SECONDS = 3600.0
 _STEP_SECONDS = 30.0
 _STANDIN = Path(__file__).with_name("standin")
-_UNITS = Path(__file__).with_name("units")
+UNITS = Path(__file__).with_name("units")
+"""The systemd units of k3s, the stand-in's and the real one's alike."""
+
 _LABEL = "dev.drkit.lab.build=k3s"
 _TRUSTED = Path("/etc/ssl/certs/ca-certificates.crt")
 _GO_IMAGE = "drkit-lab/go:trixie"
@@ -75,26 +77,27 @@ def find_go() -> str | None:
     return None
 
 
-def build(tell: Tell, container_image: str | None = None) -> Built:
+def build(tell: Tell, container_image: str | None = None, modules: Sequence[recipe.Module] = recipe.modules()) -> Built:
     """Build whatever is not in the cache yet: about ten minutes the first time, nothing after that.
 
     Args:
         tell: gets lines about the progress.
         container_image: a local Docker image of Debian trixie to build in where this machine's Go is too old or
             missing; its package ``golang-go`` is installed there.
+        modules: what to build.
 
     Raises:
         PreflightFailed: there is no way to build, or the build failed.
     """
     place = _cache()
-    programs = {module.name: place / f"{module.name}-{recipe.digest(module)}" for module in recipe.modules()}
+    programs = {module.name: place / f"{module.name}-{recipe.digest(module)}" for module in modules}
     if all(path.exists() for path in programs.values()):
         return Built(programs)
     with (
         exclusive("lab-k3s-build", "building the lab's Kubernetes", _WAIT_SECONDS, _busy, tell),
         _builder(tell, container_image) as command,
     ):
-        for module in recipe.modules():
+        for module in modules:
             if not programs[module.name].exists():
                 _build(module, programs[module.name], command, tell)
     return Built(programs)
@@ -165,7 +168,7 @@ def _build(
     tell(f"building {module.name}: {module.minutes}, once")
     with tempfile.TemporaryDirectory(dir=_cache(), prefix="building-") as directory:
         source = Path(directory) / "source"
-        shutil.copytree(recipe.MODULES / module.name, source)
+        shutil.copytree(module.source, source)
         (source / "go.mod").write_text(recipe.go_mod(module), encoding="utf-8")
         _run(module, command(module, source), source, tell)
         (source / "out").chmod(0o755)
@@ -261,13 +264,13 @@ def write_node_files(built: Built, root: Path) -> None:
     kubectl = root / "usr/local/bin/kubectl"
     kubectl.unlink(missing_ok=True)
     kubectl.symlink_to("k3s")
-    for unit in _UNITS.iterdir():
+    for unit in UNITS.iterdir():
         shutil.copyfile(unit, root / "etc/systemd/system" / unit.name)
 
 
 def files_digest() -> str:
     """Names what ``write_node_files`` lays out, for the tag of an image that holds it."""
     parts = [recipe.digest(module) for module in recipe.modules()]
-    own = sorted(path for place in (_STANDIN, _UNITS) for path in place.rglob("*") if path.suffix != ".pyc")
+    own = sorted(path for place in (_STANDIN, UNITS) for path in place.rglob("*") if path.suffix != ".pyc")
     parts += [f"{path.name}:{path.read_text(encoding='utf-8')}" for path in own if path.is_file()]
     return recipe.text_digest([*parts, _ENTRY])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _HEALTHY_SECONDS = 300.0
 _WEB_SECONDS = 60.0
+_WEBHOOK_SECONDS = 60.0
 _ANSWER_SECONDS = 8.0
 _PLACE = "/var/lib/lab/workload"
 _TAINT = "node-role.kubernetes.io/control-plane=true:NoSchedule"
@@ -48,18 +49,20 @@ def deploy(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Repor
             f"the lab {lab.spec.name} has one node; two of everything need two", "--agents 2, or --servers 3"
         )
     given = real.given()
+    server = _Server(engine.containers.get(lab.the(Role.SERVER).name))
+    listed = server.kubectl("get", "deployments", "-n", health.OPERATOR_NAMESPACE, "-o", "name")
+    real.check_the_same([line.rpartition("/")[2] for line in listed.split()], given)
     found = images.ensure_all(engine, reporter)
     wanted = [name for key, name in found.items() if given is None or key != CNPG]
     if given is not None:
         _check_image(engine, given.image)
         wanted.append(given.image)
     images.give(engine, [node.name for node in manifests.workers(lab)], wanted, reporter)
-    server = _Server(engine.containers.get(lab.the(Role.SERVER).name))
     with reporter.task("deploying the sample workload"):
         _prepare(server, lab)
         server.apply("definitions", manifests.definitions() if given is None else _own_definitions())
         server.apply("operator", manifests.operator(found) if given is None else given.manifest)
-        _apply_objects(server, lab, manifests.objects(lab, found, files.secret(TOKEN)))
+        _apply_objects(server, lab, manifests.objects(lab, found, files.secret(TOKEN)), given)
         containers.wait(
             "the sample workload did not become healthy",
             lambda: not problems(server.container),
@@ -128,13 +131,24 @@ def _prepare(server: _Server, lab: Topology) -> None:
     server.kubectl("patch", "deployment", "coredns", "-n", "kube-system", "-p", manifests.coredns_patch())
 
 
-def _apply_objects(server: _Server, lab: Topology, text: str) -> None:
+def _admitted(server: _Server, text: str) -> bool:
+    """Apply everything, unless a webhook cannot be asked yet: its pod is ready before each node knows the way to it."""
+    try:
+        server.apply("objects", text)
+    except DrkitError as error:
+        if "failed calling webhook" in str(error):
+            return False
+        raise
+    return True
+
+
+def _apply_objects(server: _Server, lab: Topology, text: str, given: real.RealOperator | None) -> None:
     for definition in ("clusters.postgresql.cnpg.io", "poolers.postgresql.cnpg.io", "templates.docfast.dev"):
         server.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{definition}")
-    if real.given() is not None:
+    if given is not None:
         # Its webhooks refuse everything until it runs.
         server.kubectl("rollout", "status", "-n", health.OPERATOR_NAMESPACE, "deployment", "--timeout=120s")
-    server.apply("objects", text)
+    containers.wait("the operator's webhooks did not answer", lambda: _admitted(server, text), _WEBHOOK_SECONDS)
     for site in manifests.SITES:
         if server.kubectl("get", "secret", "certificate", "-n", site.name, "--ignore-not-found").strip():
             continue

@@ -1,38 +1,17 @@
-"""Machines for the contract suite: containers with systemd, on a network of their own, with k3s installed in them.
-
-``DRKIT_K3S_BINARY`` names a real k3s, ``DRKIT_K3S_IMAGES`` the archive of the images it wants (k3s's air-gap archive).
-"""
+"""One machine of the contract suite: a container with systemd, and what is done on it."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from drkit.lab.k3s import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REAL = os.environ.get("DRKIT_K3S_BINARY", "")
-REAL_IMAGES = os.environ.get("DRKIT_K3S_IMAGES", "")
-
-PROBE = "localhost/drkit-tests/probe:1"
-"""The image of the suite's pods: it says who it is, and asks others who they are."""
-
-_LABEL = "drkit-tests.k3s"
-_IMAGE = "drkit-tests/k3s-node"
-_CAPABILITIES = (
-    *("AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "DAC_READ_SEARCH", "IPC_LOCK", "IPC_OWNER", "LEASE"),
-    *("LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN", "NET_BROADCAST", "SYSLOG", "SYS_ADMIN", "SYS_BOOT"),
-    *("SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_TTY_CONFIG", "WAKE_ALARM"),
-)
-_IMAGES = "/var/lib/rancher/k3s/agent/images"
+CONFIG = "/etc/rancher/k3s/config.yaml"
 _SECONDS = 240.0
 
 
@@ -41,25 +20,6 @@ def docker(*arguments: str, stdin: bytes | None = None, check: bool = True) -> s
     done = subprocess.run(["docker", *arguments], input=stdin, capture_output=True, check=False)
     assert not check or done.returncode == 0, done.stderr.decode()
     return done.stdout.decode().strip()
-
-
-def missing() -> str:
-    """What this machine lacks to run the suite; empty where it lacks nothing."""
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
-    ):
-        return "no Docker engine answers"
-    if not _base_image():
-        return "the lab's node image is not there: drkit lab up builds it"
-    if build.find_go() is None:
-        return "no Go that can build the lab's Kubernetes"
-    return ""
-
-
-def _base_image() -> str:
-    listed = docker("images", "--quiet", "--filter", "reference=drkit-lab/node")
-    return listed.splitlines()[0] if listed else ""
 
 
 def until(condition: Callable[[], object], seconds: float = _SECONDS, what: str = "the condition") -> None:
@@ -120,7 +80,7 @@ class Node:
         """Write k3s's configuration; underscores stand for hyphens."""
         named = {name.replace("_", "-"): value for name, value in settings.items()}
         # JSON is YAML.
-        self.write("/etc/rancher/k3s/config.yaml", json.dumps({"node-ip": self.address, **named}, indent=1))
+        self.write(CONFIG, json.dumps({"node-ip": self.address, **named}, indent=1))
 
     def start(self, unit: str = "k3s") -> None:
         """Let k3s run, now and after each start of the machine."""
@@ -146,6 +106,11 @@ class Node:
         found: dict[str, Any] = json.loads(result.output)
         return found
 
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Create objects or change them."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.ok("k3s", "kubectl", "apply", "--filename=-", stdin=json.dumps(listed))
+
     def ready_nodes(self) -> set[str]:
         """The names of the nodes that are ready; none while the API does not answer."""
         result = self.kubectl("get", "nodes", "--output=json")
@@ -162,102 +127,19 @@ class Node:
         """Take its power away."""
         docker("kill", self.container)
 
-    def power_on(self) -> None:
-        """Give it back."""
-        docker("start", self.container)
-        self.wait_for_boot()
-
     def wait_for_boot(self) -> None:
         """Wait until systemd has started its units."""
         until(lambda: self.run("systemctl", "is-system-running").output.strip() in {"running", "degraded"}, 60.0)
 
+    def join(self, server: Node, token: str, **settings: object) -> None:
+        """Let it be an agent of ``server`` from now on."""
+        self.configure(server=f"https://{server.address}:6443", token=token, **settings)
+        self.start("k3s-agent")
 
-@dataclass
-class Machines:
-    """The machines of one test module, and their network."""
 
-    label: str
-    subnet: str
-    image: str
-    probe_image: Path
-    nodes: dict[str, Node] = field(default_factory=dict)
-
-    def add(self, name: str, number: int) -> Node:
-        """Make a machine with the address ``number`` in the network."""
-        container = f"{self.label}-{name}"
-        address = self.subnet.replace("0/24", str(number))
-        for volume in ("var", "rancher"):
-            docker("volume", "create", "--label", f"{_LABEL}={self.label}", f"{container}-{volume}")
-        docker(
-            *("run", "--detach", "--name", container, "--hostname", name, "--label", f"{_LABEL}={self.label}"),
-            *("--network", self.label, "--ip", address, "--cgroupns=private"),
-            *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
-            *("--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),
-            *(f"--cap-add={capability}" for capability in _CAPABILITIES),
-            *("--volume", f"{container}-var:/var", "--volume", f"{container}-rancher:/etc/rancher"),
-            self.image,
-        )
-        node = Node(container, name, address)
+def power_on(*nodes: Node) -> None:
+    """Give machines their power back, and wait until they have booted."""
+    for node in nodes:
+        docker("start", node.container)
+    for node in nodes:
         node.wait_for_boot()
-        node.ok("mkdir", "-p", _IMAGES)
-        docker("cp", str(self.probe_image), f"{container}:{_IMAGES}/probe.tar")
-        if REAL_IMAGES:
-            docker("cp", REAL_IMAGES, f"{container}:{_IMAGES}/")
-        self.nodes[name] = node
-        return node
-
-    def remove(self, name: str) -> None:
-        """Take a machine away, with all it had."""
-        node = self.nodes.pop(name)
-        docker("rm", "--force", "--volumes", node.container)
-        docker("volume", "rm", f"{node.container}-var", f"{node.container}-rancher")
-
-
-def make_image(directory: Path) -> str:
-    """Make the image of the suite's machines, once for a session, and return its name."""
-    tree = directory / "tree"
-    if REAL:
-        _lay_out_real(tree)
-    else:
-        build.write_node_files(build.build(print), tree)
-    (directory / "Dockerfile").write_text(f"FROM {_base_image()}\nCOPY tree/ /\n", encoding="utf-8")
-    subprocess.run(
-        ["docker", "build", "--quiet", "--label", f"{_LABEL}=image", "--tag", _IMAGE, str(directory)],
-        check=True,
-        env={**os.environ, "DOCKER_BUILDKIT": "0"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return _IMAGE
-
-
-def make_machines(label: str, subnet: str, image: str, probe_image: Path) -> Machines:
-    """Make a network for machines, after removing what a killed run left."""
-    clean_up(label)
-    docker("network", "create", "--label", f"{_LABEL}={label}", "--subnet", subnet, label)
-    return Machines(label, subnet, image, probe_image)
-
-
-def _lay_out_real(tree: Path) -> None:
-    binary = tree / "usr/local/bin/k3s"
-    binary.parent.mkdir(parents=True)
-    shutil.copy(REAL, binary)
-    binary.chmod(0o755)
-    units = tree / "etc/systemd/system"
-    units.mkdir(parents=True)
-    for unit in (Path(build.__file__).parent / "units").iterdir():
-        shutil.copy(unit, units / unit.name)
-
-
-def clean_up(label: str) -> None:
-    """Remove everything that carries this label."""
-    mine = f"label={_LABEL}={label}"
-    for listing, removal in (
-        (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
-        (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
-        (("network", "ls", "--quiet"), ("network", "rm")),
-        (("images", "--quiet"), ("rmi", "--force")),
-    ):
-        found = set(docker(*listing, "--filter", mine).split())
-        if found:
-            docker(*removal, *found, check=False)

@@ -7,56 +7,58 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.k3s import nodes
+from tests.contract.k3s.cluster import SECRET, heartbeat
+from tests.contract.k3s.nodes import power_on, until
 
 if TYPE_CHECKING:
-    from tests.contract.k3s.nodes import Machines, Node
+    from collections.abc import Iterator
+
+    from tests.contract.k3s.machines import Machines
+    from tests.contract.k3s.nodes import Node
 
 # The first fixture builds Kubernetes where the cache is empty.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
-SECRET = "a-token-for-tests"
 NAMES = ("srv1", "srv2", "srv3")
 AGENT = "w1"
 KNOWN_SERVERS = "cat /var/lib/rancher/k3s/agent/etc/*.json"
 
 
 @pytest.fixture(scope="module")
-def servers(machines: Machines) -> list[Node]:
+def members(machines: Machines) -> Iterator[list[Node]]:
     """Three running servers, and an agent that has joined the first."""
-    made = [machines.add(name, 11 + number) for number, name in enumerate(NAMES)]
+    *made, agent = machines.add(*NAMES, AGENT)
     first, *others = made
     first.configure(cluster_init=True, token=SECRET)
     for other in others:
         other.configure(server=f"https://{first.address}:6443", token=SECRET)
     for each in made:
         each.start()
-    agent = machines.add(AGENT, 21)
-    agent.configure(server=f"https://{first.address}:6443", token=SECRET)
-    agent.start("k3s-agent")
+    agent.join(first, SECRET)
     all_ready(made)
-    return made
+    yield [*made, agent]
+    machines.remove(*made, agent)
+
+
+@pytest.fixture
+def servers(members: list[Node]) -> list[Node]:
+    """The three servers."""
+    return members[:3]
 
 
 def all_ready(servers: list[Node]) -> None:
     """Wait until each server sees all as ready, with a role in etcd."""
-    nodes.until(
+    until(
         lambda: all(each.ready_nodes() == {*NAMES, AGENT} for each in servers),
         what="all nodes ready, seen by each server",
     )
-    nodes.until(lambda: etcd_nodes(servers[0]) == set(NAMES), what="three nodes with a role in etcd")
+    until(lambda: etcd_nodes(servers[0]) == set(NAMES), what="three nodes with a role in etcd")
 
 
 def etcd_nodes(server: Node) -> set[str]:
     """The nodes that carry etcd's role."""
     found = server.get("nodes", "--selector=node-role.kubernetes.io/etcd=true")
     return {item["metadata"]["name"] for item in found["items"]}
-
-
-def heartbeat(server: Node, name: str) -> str:
-    """When a server last heard of a node's kubelet; empty where that is not known."""
-    found = server.kubectl("get", "lease", "--namespace=kube-node-lease", name, "--output=jsonpath={.spec.renewTime}")
-    return found.output if found.good else ""
 
 
 def remember(server: Node, name: str) -> bool:
@@ -74,28 +76,27 @@ def test_two_of_three_go_on(servers: list[Node]) -> None:
     first, second, third = servers
     assert remember(first, "before")
     third.power_off()
-    nodes.until(lambda: remember(first, "while-one-is-off"), what="a write with one server off")
-    nodes.until(lambda: remember(second, "by-the-second"), what="a write through the second server")
-    third.power_on()
-    nodes.until(lambda: knows(third, "by-the-second"), what="the third server's catching up")
+    until(lambda: remember(first, "while-one-is-off"), what="a write with one server off")
+    until(lambda: remember(second, "by-the-second"), what="a write through the second server")
+    power_on(third)
+    until(lambda: knows(third, "by-the-second"), what="the third server's catching up")
     all_ready(servers)
 
 
-def test_the_first_server_is_not_special(servers: list[Node], machines: Machines) -> None:
+def test_the_first_server_is_not_special(members: list[Node]) -> None:
     """With the first server's power cut, which all joined through, the others and the agent go on and may restart."""
-    first, second, third = servers
-    agent = machines.nodes[AGENT]
-    nodes.until(lambda: second.address in agent.sh(KNOWN_SERVERS), what="the agent's knowing of the other servers")
+    first, second, third, agent = members
+    until(lambda: second.address in agent.sh(KNOWN_SERVERS), what="the agent's knowing of the other servers")
     first.power_off()
-    nodes.until(lambda: remember(second, "without-the-first"), what="a write without the first server")
+    until(lambda: remember(second, "without-the-first"), what="a write without the first server")
     third.ok("systemctl", "restart", "k3s")
     agent.ok("systemctl", "restart", "k3s-agent")
     before = heartbeat(second, AGENT)
-    nodes.until(lambda: heartbeat(second, AGENT) > before, what="the agent's heartbeat without the first server")
-    nodes.until(lambda: knows(third, "without-the-first"), what="a restart without the first server")
-    first.power_on()
-    nodes.until(lambda: knows(first, "without-the-first"), what="the first server's catching up")
-    all_ready(servers)
+    until(lambda: heartbeat(second, AGENT) > before, what="the agent's heartbeat without the first server")
+    until(lambda: knows(third, "without-the-first"), what="a restart without the first server")
+    power_on(first)
+    until(lambda: knows(first, "without-the-first"), what="the first server's catching up")
+    all_ready(members[:3])
 
 
 def test_others_drop_their_database_after_a_reset(servers: list[Node]) -> None:
@@ -110,15 +111,15 @@ def test_others_drop_their_database_after_a_reset(servers: list[Node]) -> None:
     done = first.ok("k3s", "server", "--cluster-reset", f"--cluster-reset-restore-path={snapshot}")
     assert "Managed etcd cluster membership has been reset" in done
     first.start()
-    nodes.until(lambda: knows(first, "in-the-snapshot"), what="the restored objects")
+    until(lambda: knows(first, "in-the-snapshot"), what="the restored objects")
     assert not knows(first, "after-the-snapshot")
     second.start()
-    nodes.until(lambda: "not a member of the etcd cluster" in second.log(), what="the second server's refusal")
+    until(lambda: "not a member of the etcd cluster" in second.log(), what="the second server's refusal")
     for each in (second, third):
         each.stop()
         each.sh("rm -rf /var/lib/rancher/k3s/server/db")
         each.start()
-        nodes.until(partial(knows, each, "in-the-snapshot"), what=f"{each.name} joining again")
+        until(partial(knows, each, "in-the-snapshot"), what=f"{each.name} joining again")
     all_ready(servers)
     assert not knows(second, "after-the-snapshot")
 
@@ -140,7 +141,7 @@ def test_deleting_a_server_removes_its_member(servers: list[Node]) -> None:
     third.stop()
     third.sh("rm -rf /var/lib/rancher/k3s/server/db")
     third.start()
-    nodes.until(lambda: "duplicate node name found" in third.log(), what="the refusal of the old name")
+    until(lambda: "duplicate node name found" in third.log(), what="the refusal of the old name")
     third.stop()
     first.ok("k3s", "kubectl", "delete", "node/srv3")
     third.start()

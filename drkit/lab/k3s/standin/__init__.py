@@ -13,3 +13,6 @@ the rest of drkit. It is not k3s, and says so in ``k3s --version`` and in the fi
 KUBERNETES_VERSION = "v1.34.4"
 VERSION = f"{KUBERNETES_VERSION}+standin"
 """What nodes and the API server report. k3s would say ``+k3s1``."""
+
+NOT_ENFORCED = "network policies are accepted and not enforced"
+"""Said where it is asked for its version, and at each start: an open door that looks shut is worse than one that is."""

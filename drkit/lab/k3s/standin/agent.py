@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import components, identity, join, log, network, nodepassword, paths, pki
+from . import components, identity, join, log, network, nodepassword, paths, pki, runtime
 from .kube import Kube
 from .problem import Fatal
 from .processes import run, wait_for
@@ -27,6 +27,7 @@ _CERTIFICATES = ("client-kubelet", "serving-kubelet", "client-kube-proxy", "clie
 _KERNEL_SETTINGS = {"vm/overcommit_memory": "1", "kernel/panic": "10", "kernel/panic_on_oops": "1"}
 """What the kubelet insists on (its ``setupKernelTunables``)."""
 _RETRY = 2.0
+_MOUNTS = Path("/proc/mounts")
 _MAIN_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -126,12 +127,13 @@ def start(settings: Settings, node: Node, api: str, children: Children) -> netwo
     """
     network.remove_stale_cni()
     cover_kernel_settings()
-    start_containerd(children)
+    driver = runtime.cgroup_driver(_MOUNTS.read_text())
+    start_containerd(children, driver)
     authority = paths.AGENT / "server-ca.crt"
     for name, stem in (("kubelet", "client-kubelet"), ("kubeproxy", "client-kube-proxy")):
         identity.write_kubeconfig(paths.AGENT / f"{name}.kubeconfig", api, authority, paths.AGENT / stem)
     (paths.AGENT / "pod-manifests").mkdir(exist_ok=True)
-    configuration = components.kubelet_configuration(settings, write_resolv_conf(settings)[0])
+    configuration = runtime.kubelet_configuration(settings, write_resolv_conf(settings)[0], driver)
     (paths.AGENT_ETC / "kubelet.json").write_text(json.dumps(configuration, indent=1))
     children.start("kubelet", components.kubelet(settings, node.name, node.address))
     children.start("kube-proxy", components.proxy(settings, node.name))
@@ -156,8 +158,12 @@ def cover_kernel_settings() -> None:
         run(["mount", "--bind", str(cover), str(path)])
 
 
-def start_containerd(children: Children) -> None:
+def start_containerd(children: Children, driver: str) -> None:
     """Start containerd unless the node's own service runs already, and give it the images that lie on this node.
+
+    Args:
+        children: whom it then belongs to.
+        driver: who makes the pods' cgroups.
 
     Raises:
         Fatal: it does not come up.
@@ -165,7 +171,7 @@ def start_containerd(children: Children) -> None:
     if not _containerd_answers():
         path = paths.AGENT_ETC / "containerd/config.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(components.CONTAINERD.format(socket=paths.CONTAINERD_SOCKET, pause=PAUSE_IMAGE))
+        path.write_text(runtime.containerd_configuration(str(paths.CONTAINERD_SOCKET), PAUSE_IMAGE, driver))
         paths.CONTAINERD_SOCKET.parent.mkdir(parents=True, exist_ok=True)
         containerd = shutil.which("containerd") or "/usr/bin/containerd"
         children.start_program("containerd", [containerd, "--log-level", "warn", "--config", str(path)])

@@ -189,37 +189,6 @@ def kubelet(settings: Settings, name: str, address: str) -> list[str]:
 _INSTANCE_LABELS = ("node.kubernetes.io/instance-type=k3s", "beta.kubernetes.io/instance-type=k3s")
 
 
-def kubelet_configuration(settings: Settings, resolv_conf: str) -> dict[str, Any]:
-    """The kubelet's configuration file: for a node that is a container, which has no cgroups or kernel of its own."""
-    return {
-        "apiVersion": "kubelet.config.k8s.io/v1beta1",
-        "kind": "KubeletConfiguration",
-        "authentication": {
-            "anonymous": {"enabled": False},
-            "webhook": {"enabled": True},
-            "x509": {"clientCAFile": str(paths.AGENT / "client-ca.crt")},
-        },
-        "authorization": {"mode": "Webhook"},
-        "cgroupDriver": "cgroupfs",
-        "clusterDNS": [settings.cluster_dns],
-        "clusterDomain": settings.cluster_domain,
-        "containerRuntimeEndpoint": f"unix://{paths.CONTAINERD_SOCKET}",
-        "enforceNodeAllocatable": [],
-        "evictionHard": {"imagefs.available": "1%", "nodefs.available": "1%", "memory.available": "10Mi"},
-        "failSwapOn": False,
-        "featureGates": {"KubeletInUserNamespace": True},
-        # The images come from files, not from a registry: one that is removed cannot be had again.
-        "imageGCHighThresholdPercent": 100,
-        "imageGCLowThresholdPercent": 99,
-        "resolvConf": resolv_conf,
-        "rotateCertificates": False,
-        "serializeImagePulls": False,
-        "staticPodPath": str(paths.AGENT / "pod-manifests"),
-        "tlsCertFile": str(paths.AGENT / "serving-kubelet.crt"),
-        "tlsPrivateKeyFile": str(paths.AGENT / "serving-kubelet.key"),
-    }
-
-
 def proxy(settings: Settings, name: str) -> list[str]:
     """The arguments of kube-proxy; what it may not touch in a container's kernel it is told to leave alone."""
     return with_extra(
@@ -260,29 +229,6 @@ def cni(pod_cidr: str) -> dict[str, Any]:
             {"type": "portmap", "capabilities": {"portMappings": True}},
         ],
     }
-
-
-CONTAINERD = """\
-# Written by drkit's stand-in for k3s at each start.
-version = 2
-root = "/var/lib/containerd"
-state = "/run/containerd"
-
-[grpc]
-  address = "{socket}"
-
-[plugins."io.containerd.grpc.v1.cri"]
-  # A container cannot set a score below its own.
-  restrict_oom_score_adj = true
-  sandbox_image = "{pause}"
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-    conf_dir = "/etc/cni/net.d"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-    runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-      SystemdCgroup = false
-"""
 
 
 def routes(nodes: Sequence[Mapping[str, Any]], own_name: str) -> dict[str, str]:

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
-from . import KUBERNETES_VERSION, VERSION, agent, log, paths, server, settings, snapshots
+from . import KUBERNETES_VERSION, NOT_ENFORCED, VERSION, agent, log, paths, server, settings, snapshots
 from .problem import Fatal
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def version_text() -> str:
     """What ``k3s --version`` prints."""
     return (
         f"k3s version {VERSION} (drkit's stand-in for k3s, not k3s itself)\n"
-        f"over upstream Kubernetes {KUBERNETES_VERSION}, etcd v3.6.4, CoreDNS 1.12.4, local-path-provisioner 0.0.30"
+        f"over upstream Kubernetes {KUBERNETES_VERSION}, etcd v3.6.4, CoreDNS 1.12.4, local-path-provisioner 0.0.30\n"
+        f"{NOT_ENFORCED}: k3s's own controller for them is not part of it"
     )
 
 

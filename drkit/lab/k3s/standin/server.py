@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import (
+    NOT_ENFORCED,
     VERSION,
     addons,
     agent,
@@ -51,6 +52,7 @@ def run_server(settings: Settings) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     member = datastore.Server(settings, node.name, node.address, datastore.password_of(settings))
     log.info(f"Starting drkit's stand-in for k3s {VERSION}: not k3s, but its interface over the upstream components")
+    log.warning(f"In drkit's stand-in {NOT_ENFORCED}")
     if settings.cluster_reset:
         reset.perform(member)
         return

@@ -1,0 +1,193 @@
+"""Reading an export back, from a stream and without trust in it.
+
+Whatever is read is compared with the details in the descriptor, which are signed; who uses what comes before the end of
+the stream has to be able to take it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from drkit.cluster.kube import Resource
+from drkit.errors import VerificationFailed
+from drkit.manifests import paths, tar
+from drkit.manifests.export import FORMAT
+from drkit.manifests.skip import reason
+from drkit.manifests.strip import strip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from drkit.cluster.kube import Object
+    from drkit.manifests.tar import Entry
+
+LARGEST_OBJECT: Final = 64 * 1024 * 1024
+"""Bytes. An API server takes 1.5 MB; written as YAML with every character escaped that is some MB more."""
+_CLUSTER_PARTS: Final = 5
+_NAMESPACED_PARTS: Final = 6
+
+
+class Whole:
+    """A stream that has an end only where it is what was sealed.
+
+    Args:
+        read: gives up to so many bytes; none at the end.
+        size: bytes that were sealed.
+        sha256: theirs (hex).
+    """
+
+    def __init__(self, read: Callable[[int], bytes], size: int, sha256: str) -> None:
+        self._read, self._size, self._sha256 = read, size, sha256
+        self._count, self._digest = 0, hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes; none at the end.
+
+        Raises:
+            VerificationFailed: it ends, and is not what was sealed.
+        """
+        block = self._read(size)
+        self._count += len(block)
+        self._digest.update(block)
+        ended = not block and size
+        if self._count > self._size or (
+            ended and (self._count, self._digest.hexdigest()) != (self._size, self._sha256)
+        ):
+            raise VerificationFailed(
+                "the archive of the manifests is not what was sealed", "choose another recovery point: drkit points"
+            )
+        return block
+
+
+def kinds(details: Mapping[str, Any]) -> dict[str, Resource]:
+    """The kinds that an export holds, by their directory.
+
+    Raises:
+        VerificationFailed: the details are not of a format that this version reads.
+    """
+    if details.get("format") != FORMAT:
+        raise VerificationFailed(
+            f"an export of manifests has format {details.get('format')!r}; this version reads {FORMAT}"
+        )
+    try:
+        return {path: _resource(each) for path, each in details["kinds"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise VerificationFailed("the details of an export of manifests are malformed") from None
+
+
+def _resource(each: Mapping[str, Any]) -> Resource:
+    return Resource(
+        each["group"], each["version"], each["plural"], each["kind"], each["namespaced"], frozenset(each["verbs"])
+    )
+
+
+def files(read: Callable[[int], bytes], details: Mapping[str, Any]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Every file: its path, and its content piece by piece, to be used before the next one is asked for.
+
+    Args:
+        read: the archive's bytes, up to so many at a time.
+        details: as the descriptor has them.
+
+    Raises:
+        VerificationFailed: it is not the export that the details describe.
+    """
+    check = _Check(details)
+    for entry in tar.entries(read):
+        if entry.path.startswith(f"{paths.OBJECTS}/"):
+            content = entry.content(LARGEST_OBJECT)
+            check.file(entry.path, content)
+            yield entry.path, iter((content,))
+        elif entry.path == paths.INDEX:
+            content = entry.content(LARGEST_OBJECT)
+            check.index(content)
+            yield entry.path, iter((content,))
+        else:
+            kind = check.raw(entry.path)
+            yield entry.path, check.counted(kind, entry)
+    check.end()
+
+
+def objects(read: Callable[[int], bytes], details: Mapping[str, Any]) -> Iterator[tuple[Resource, Object]]:
+    """Every object as the API gave it, with its kind. Raises what ``files`` does."""
+    check = _Check(details)
+    for entry in tar.entries(read):
+        if entry.path.startswith(f"{paths.OBJECTS}/"):
+            check.file(entry.path, entry.content(LARGEST_OBJECT))
+        elif entry.path == paths.INDEX:
+            check.index(entry.content(LARGEST_OBJECT))
+        else:
+            kind = check.raw(entry.path)
+            for line in entry.lines(LARGEST_OBJECT):
+                yield check.kinds[kind], check.line(kind, line)
+    check.end()
+
+
+def wished(found: Iterable[tuple[Resource, Object]]) -> Iterator[tuple[Resource, Object]]:
+    """Of all objects those that a restore applies, in the form in which it does."""
+    for kind, obj in found:
+        if not reason(obj, kind):
+            yield kind, strip(obj)
+
+
+class _Check:
+    """Compares what is read with the details."""
+
+    def __init__(self, details: Mapping[str, Any]) -> None:
+        self.kinds = kinds(details)
+        self._details = details
+        self._digests = {path: hashlib.sha256() for path in self.kinds}
+        self._files = dict.fromkeys(self.kinds, 0)
+        self._lines = dict.fromkeys(self.kinds, 0)
+        self._indexed = False
+
+    def file(self, path: str, content: bytes) -> None:
+        parts = path.split("/")
+        scoped = {_CLUSTER_PARTS: "cluster", _NAMESPACED_PARTS: "namespaces"}.get(len(parts))
+        kind = "/".join(parts[-3:-1])
+        if parts[1] != scoped or kind not in self.kinds:
+            raise _refused(path)
+        self._files[kind] += 1
+        self._digests[kind].update(f"{path}\0{len(content)}\0".encode())
+        self._digests[kind].update(content)
+
+    def raw(self, path: str) -> str:
+        kind = path.removeprefix(f"{paths.RAW}/").removesuffix(".jsonl")
+        if kind not in self.kinds or path != f"{paths.RAW}/{kind}.jsonl":
+            raise _refused(path)
+        return kind
+
+    def counted(self, kind: str, entry: Entry) -> Iterator[bytes]:
+        for piece in entry.pieces():
+            self._lines[kind] += piece.count(b"\n")
+            yield piece
+
+    def line(self, kind: str, line: bytes) -> Object:
+        self._lines[kind] += 1
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise VerificationFailed(f"an export of manifests has a line that is no object: {kind}")
+        return found
+
+    def index(self, content: bytes) -> None:
+        try:
+            self._indexed = json.loads(content) == self._details
+        except (ValueError, RecursionError):
+            self._indexed = False
+
+    def end(self) -> None:
+        for kind, each in self._details["kinds"].items():
+            found = self._files[kind], self._digests[kind].hexdigest(), self._lines[kind]
+            if found != (each["objects"], each["digest"], each["listed"]) or not self._indexed:
+                raise VerificationFailed(
+                    f"the manifests of {kind} are not those that were sealed",
+                    "choose another recovery point (drkit points) and look at the vault: drkit verify",
+                )
+
+
+def _refused(path: str) -> VerificationFailed:
+    return VerificationFailed(f"an export of manifests holds a file that belongs to none of its kinds: {path}")
