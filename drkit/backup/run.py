@@ -158,7 +158,7 @@ class Run:
 
     def _seal(self, point: str, created: datetime, stored: Sequence[SourceEntry], signer: Signer) -> Outcome:
         entries = tuple(self._lost_to_a_full_vault(entry) for entry in stored)
-        touched = {entry.vault for entry in entries if entry.ok}
+        touched = {entry.vault for entry in entries if entry.stored}
         if not touched:
             self._nothing_stored(entries)
         known = {name: self._changes(name, [each for each in entries if each.vault == name]) for name in touched}
@@ -222,7 +222,7 @@ class Run:
     def _lost_to_a_full_vault(self, entry: SourceEntry) -> SourceEntry:
         """Nothing is sealed in a vault that became full; what had been stored there goes with the next run."""
         storing = self._storing.get(entry.vault)
-        if entry.ok and storing is not None and storing.full and storing.fatal is not None:
+        if entry.stored and storing is not None and storing.full and storing.fatal is not None:
             return replace(entry, status=descriptors.FAILED, error=storing.fatal.message)
         return entry
 

@@ -29,7 +29,7 @@ def sources(config: Config) -> tuple[Source, ...]:
             some source goes to is not configured.
     """
     databases = [_database(config, each) for each in config.databases if isinstance(each, DsnDatabase)]
-    found = (*_of_cluster(config), *databases, *_globals(databases), *_in_pods(config))
+    found = (*_of_cluster(config), *databases, *_globals(databases))
     for source in found:
         if source.vault not in config.vaults:
             raise ConfigurationError(
@@ -40,20 +40,17 @@ def sources(config: Config) -> tuple[Source, ...]:
 
 
 def _of_cluster(config: Config) -> tuple[Source, ...]:
+    named = [each.cnpg for each in config.databases if isinstance(each, CnpgDatabase)]
+    if named and config.cluster.kubeconfig is None:
+        raise ConfigurationError(
+            f"databases: {{cnpg: {named[0]}}} is found through the cluster's API, and cluster.kubeconfig is missing",
+            "add cluster: {kubeconfig: …}",
+        )
     if config.cluster.kubeconfig is None and not config.cluster.servers:
         return ()
     from drkit.sources import cluster  # noqa: PLC0415 - who backs up databases alone does not wait for it
 
-    return cluster.sources(config.cluster)
-
-
-def _in_pods(config: Config) -> list[Source]:
-    if config.cluster.kubeconfig is None:
-        return []
-    from drkit.cluster import api, kubeconfig  # noqa: PLC0415 - as above
-    from drkit.sources import cnpg  # noqa: PLC0415 - as above
-
-    return cnpg.sources(config, api.connect(kubeconfig.read(config.cluster.kubeconfig)))
+    return cluster.sources(config)
 
 
 def _database(config: Config, database: DsnDatabase) -> DatabaseSource:

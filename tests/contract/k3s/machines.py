@@ -13,6 +13,7 @@ from drkit.lab import containers
 from drkit.lab.k3s.given import BINARY_VARIABLE
 from drkit.lab.placed import Placed
 from drkit.lab.topology import CAPABILITIES
+from drkit.state import exclusive
 from tests.contract.k3s.nodes import Node, docker
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ REAL = bool(os.environ.get(BINARY_VARIABLE))
 _LABEL = "drkit-tests.k3s"
 _IMAGES = "/var/lib/rancher/k3s/agent/images"
 _FIRST_ADDRESS = 10
+_REMOVAL_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,10 @@ def network_name() -> str:
 @contextmanager
 def network(engine: DockerClient) -> Iterator[IPv4Network]:
     """A network for the session, which takes all its machines with it; what killed sessions left is removed first."""
-    for owner in containers.labs(engine, _LABEL):
-        if not Path("/proc", owner).exists():
-            containers.remove(engine, owner, _LABEL)
+    with exclusive("k3s-suite-left-over", "removing what is left over", _REMOVAL_SECONDS, RuntimeError, print):
+        for owner in containers.labs(engine, _LABEL):
+            if not Path("/proc", owner).exists():
+                containers.remove(engine, owner, _LABEL)
     try:
         yield containers.create_network(engine, network_name(), {_LABEL: str(os.getpid())})
     finally:
