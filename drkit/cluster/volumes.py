@@ -103,3 +103,9 @@ def _made_by(claim: Claim, namespace: str, beginnings: tuple[str, ...]) -> bool:
     return claim[0] == namespace and any(
         claim[1].startswith(begin) and claim[1].removeprefix(begin).isdecimal() for begin in beginnings
     )
+
+
+def shown(volume: Mapping[str, Any]) -> str:
+    """A volume as a descriptor has it, for people."""
+    said = ", ".join(part for part in (volume["size"], volume["storage_class"], *volume["used_by"]) if part)
+    return f"{volume['namespace']}/{volume['claim']} ({said})"
