@@ -18,8 +18,8 @@ from drkit.backup.storing import Storing
 from drkit.clock import to_text
 from drkit.errors import BackupFailed, DrkitError, Interrupted
 from drkit.points import catalogue as catalogues
+from drkit.points import changes, names, signing
 from drkit.points import descriptor as descriptors
-from drkit.points import names, signing
 from drkit.points.descriptor import Descriptor, SourceEntry
 from drkit.sources.port import MemoryStream
 from drkit.vault.lock import hold
@@ -158,9 +158,10 @@ class Run:
 
     def _seal(self, point: str, created: datetime, stored: Sequence[SourceEntry], signer: Signer) -> Outcome:
         entries = tuple(self._lost_to_a_full_vault(entry) for entry in stored)
-        touched = {entry.vault for entry in entries if entry.ok}
+        touched = {entry.vault for entry in entries if entry.stored}
         if not touched:
             self._nothing_stored(entries)
+        known = {name: self._changes(name, [each for each in entries if each.vault == name]) for name in touched}
         sealed = Descriptor(
             id=point,
             cluster=self._config.cluster.name,
@@ -176,6 +177,7 @@ class Run:
         for name in sorted(touched):
             try:
                 self._seal_in(self._storing[name], point, created, full_text, comment)
+                leftovers.remember_names(self._vaults[name], self._cluster, known[name])
             except DrkitError as error:
                 unsealed[name] = error
                 self._reporter.warn(f"vault {name}: the recovery point could not be sealed there: {error.message}")
@@ -183,6 +185,14 @@ class Run:
             first = next(iter(unsealed.values()))
             raise BackupFailed(f"nothing was sealed: the descriptor could not be stored\n{first.message}", first.hint)
         return Outcome(sealed, unsealed)
+
+    def _changes(self, vault: str, entries: Sequence[SourceEntry]) -> frozenset[str]:
+        """Warn of sources that came and went; returns the names to compare the next point with."""
+        warnings, known = changes.compared(leftovers.known_names(self._vaults[vault], self._cluster), entries)
+        for warning in warnings:
+            self._warnings.append(warning)
+            self._reporter.warn(warning)
+        return known
 
     def _seal_in(self, storing: Storing, point: str, created: datetime, full_text: bytes, comment: str) -> None:
         name = str(names.ArchiveName(self._cluster, point, names.DESCRIPTOR))
@@ -212,7 +222,7 @@ class Run:
     def _lost_to_a_full_vault(self, entry: SourceEntry) -> SourceEntry:
         """Nothing is sealed in a vault that became full; what had been stored there goes with the next run."""
         storing = self._storing.get(entry.vault)
-        if entry.ok and storing is not None and storing.full and storing.fatal is not None:
+        if entry.stored and storing is not None and storing.full and storing.fatal is not None:
             return replace(entry, status=descriptors.FAILED, error=storing.fatal.message)
         return entry
 

@@ -84,7 +84,7 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
     for source in sealed.sources:
         tables = source.details.get("proof", {}).get("tables", {})
         counted = f"{sum(each['rows'] for each in tables.values())} rows in {len(tables)} tables" if tables else ""
-        moved = [size(source.size), size(source.added)] if source.ok else ["", ""]
+        moved = [size(source.size), size(source.added)] if source.stored else ["", ""]
         rows.append(
             [printable(source.name), source.status, *moved, counted or printable(source.error.partition("\n")[0])]
         )

@@ -131,6 +131,7 @@ def _print_descriptor(point: Point, descriptor: Descriptor) -> None:
         print(f"\n{printable(source.name)}: {source.status}{gone}")
         if not source.ok:
             print(f"  {printable(source.error)}")
+        if not source.stored:
             continue
         print(f"  {size(source.size)}, SHA-256 {source.sha256}")
         print(f"  vault {source.vault}, archive {source.archive}")

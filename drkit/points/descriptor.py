@@ -29,6 +29,8 @@ _MALFORMED = "the summary of a recovery point is malformed"
 _SUMMARY_LARGEST_BYTES = 4 * 1024 * 1024
 
 OK = "ok"
+PARTIAL = "partial"
+"""Stored, and known to lack something, which ``error`` names: never drawn on unless that was accepted."""
 FAILED = "failed"
 
 
@@ -59,6 +61,11 @@ class SourceEntry:
     def ok(self) -> bool:
         """Whether the source was stored whole."""
         return self.status == OK
+
+    @property
+    def stored(self) -> bool:
+        """Whether there is an archive of it, whole or not."""
+        return self.status in {OK, PARTIAL}
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,11 @@ class Summary:
     def whole_sources(self) -> tuple[SourceEntry, ...]:
         """The sources that were stored whole."""
         return tuple(source for source in self.sources if source.ok)
+
+    @property
+    def stored_sources(self) -> tuple[SourceEntry, ...]:
+        """The sources that have an archive, whole or not."""
+        return tuple(source for source in self.sources if source.stored)
 
 
 def canonical(value: Any) -> bytes:
