@@ -9,16 +9,15 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drkit import process
 from drkit.backup.opening import gone
 from drkit.clock import to_text
-from drkit.errors import ConnectionCut, DrkitError, NoRepository, PreflightFailed, SourceFailed, VaultFull
+from drkit.errors import ConnectionCut, DrkitError, NoRepository, PreflightFailed, SourceFailed, StartAgain, VaultFull
 from drkit.points import descriptor as descriptors
 from drkit.points import names
 from drkit.points.descriptor import SourceEntry
-from drkit.postgres.dump import TablesBusy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,10 +30,12 @@ if TYPE_CHECKING:
     from drkit.vault.port import Vault
 
 ATTEMPTS = 6
-"""How often a source is started whose tables others kept locked."""
+"""How often a source is started that was disturbed by what passes."""
 CLOCK_TOLERANCE_SECONDS = 120
 _PREPARED = 2
 """How many archives are prepared while one is stored: small sources end sooner than the next Borg is there."""
+_NAMED = 5
+"""How many of the things that a source lacks are named in its error; its details name all of them."""
 _PASSED_OVER = (SourceFailed, PreflightFailed, ConnectionCut)
 """Failures that concern one source; after any other error the vault is not tried again in this run."""
 
@@ -144,10 +145,10 @@ class Storing:
                 try:
                     opened = opening.result() if attempt == 1 else _open(source)
                     return self._stored(position, opened, started)
-                except TablesBusy:
+                except StartAgain as error:
                     if attempt == ATTEMPTS:
                         raise
-                    self._reporter.note(f"{source.name}: tables are locked by another session; trying again")
+                    self._reporter.note(f"{source.name}: {error.message}; starting again")
         except NoRepository as error:
             self.fatal = gone(self.vault, error)
             return self.failure(source, self.fatal, started)
@@ -173,11 +174,14 @@ class Storing:
             self.archives.append(name)
             details = stream.details()
         self._compare_clocks(source, details)
+        lacks = _what_lacks(details)
+        if lacks:
+            self._reporter.warn(f"{source.name}: {lacks}")
         return SourceEntry(
             name=source.name,
             kind=source.kind,
             vault=self.vault.name,
-            status=descriptors.OK,
+            status=descriptors.PARTIAL if lacks else descriptors.OK,
             archive=name,
             archive_id=stored.archive.archive_id,
             file=source.file_name,
@@ -186,6 +190,7 @@ class Storing:
             added=stored.added,
             started=started,
             ended=to_text(self._clock.now()),
+            error=lacks,
             details=details,
         )
 
@@ -195,6 +200,14 @@ class Storing:
             text = f"the clock of {source.name}'s server and this machine's differ by {abs(offset)} s"
             self.warnings.append(text)
             self._reporter.warn(text)
+
+
+def _what_lacks(details: Mapping[str, Any]) -> str:
+    """What a source says that it could not read of itself; empty where it is whole."""
+    lacking: Mapping[str, str] = details.get("lacking") or {}
+    named = [f"{name}: {why}" for name, why in sorted(lacking.items())]
+    more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return f"not all of it could be read: {'; '.join(named[:_NAMED])}{more}" if named else ""
 
 
 @dataclass

@@ -38,15 +38,16 @@ def backup(
     from drkit.backup.run import Run
     from drkit.clock import SystemClock
     from drkit.sources.find import sources
+    from drkit.sources.volumes import uncovered
     from drkit.vault.configured import vaults
 
     config = _load(config_file)
     opened = vaults(config)
-    chosen = _choose(what, config, sources(config))
     with reporter() as telling:
-        if what is None and (config.cluster.kubeconfig or config.cluster.servers):
-            telling.warn("this version backs up databases alone; the cluster itself is not in the recovery point")
-        outcome = Run(config, opened, SystemClock(), telling).execute(chosen)
+        found = sources(config)
+        volumes, warnings = uncovered(config, found)
+        run = Run(config, opened, SystemClock(), telling)
+        outcome = run.execute(_choose(what, config, found), volumes=volumes, warnings=warnings)
     _show(outcome, as_json=as_json)
     if not outcome.descriptor.complete or outcome.unsealed:
         raise typer.Exit(3)
@@ -59,21 +60,23 @@ def _load(config_file: ConfigOption) -> Config:
 
 
 def _choose(what: Group | None, config: Config, found: tuple[Source, ...]) -> tuple[Source, ...]:
-    from drkit.errors import ConfigurationError, UsageError
+    from drkit.errors import ConfigurationError
 
-    if what in (Group.CLUSTER, Group.MANIFESTS):
-        raise UsageError(
-            f"{what} cannot be backed up by this version yet", "back up the databases: drkit backup databases"
-        )
-    if not found:
+    chosen = tuple(source for source in found if what in (None, source.vault, source.kind))
+    if not chosen:
         name = config.cluster.name
-        raise ConfigurationError(
-            f"nothing to back up: cluster {name} has no databases", "add databases: [{name: …, dsn: {env: …}}]"
-        )
-    return found
+        missing = {
+            Group.DATABASES: ("databases", "add databases: [{name: …, dsn: {env: …}}]"),
+            Group.MANIFESTS: ("API to ask", "add cluster: {kubeconfig: …}"),
+            Group.CLUSTER: ("kubeconfig and no servers", "add cluster: {kubeconfig: …}"),
+        }
+        lacks, hint = missing[what or Group.DATABASES]
+        raise ConfigurationError(f"nothing to back up: cluster {name} has no {lacks}", hint)
+    return chosen
 
 
 def _show(outcome: Outcome, *, as_json: bool) -> None:
+    from drkit.cluster.volumes import shown
     from drkit.observe.progress import size
 
     sealed = outcome.descriptor
@@ -85,10 +88,12 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
     for source in sealed.sources:
         tables = source.details.get("proof", {}).get("tables", {})
         counted = f"{sum(each['rows'] for each in tables.values())} rows in {len(tables)} tables" if tables else ""
-        moved = [size(source.size), size(source.added)] if source.ok else ["", ""]
+        moved = [size(source.size), size(source.added)] if source.stored else ["", ""]
         rows.append(
             [printable(source.name), source.status, *moved, counted or printable(source.error.partition("\n")[0])]
         )
     table(["SOURCE", "STATUS", "SIZE", "NEW IN VAULT", ""], rows)
+    for volume in sealed.volumes:
+        print(f"in no source: the volume {printable(shown(volume))}")
     how = "sealed" if sealed.complete else "sealed, INCOMPLETE"
     print(f"recovery point {sealed.id}: {how}")

@@ -233,7 +233,8 @@ class Transport:
         )
 
     def _unreachable(self, error: Exception) -> KubeUnreachable:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        first = str(error.args[0]) if error.args and not isinstance(error, OSError) else str(error)
+        said = first.partition("\n")[0] or type(error).__name__
         if isinstance(error, SSLError):
             hint = "compare certificate-authority in cluster.kubeconfig with the server's own, and the names it has"
         elif isinstance(error, NewConnectionError):

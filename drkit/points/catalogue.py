@@ -57,6 +57,11 @@ class Point:
         """The sources that can be restored from it."""
         return tuple(source for source in self.summary.whole_sources if source.name not in self.missing)
 
+    @property
+    def stored_sources(self) -> tuple[SourceEntry, ...]:
+        """These, and those of which it has a part alone."""
+        return tuple(source for source in self.summary.stored_sources if source.name not in self.missing)
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -142,7 +147,7 @@ def _point(
         raise VerificationFailed(f"its summary is that of {summary.id} of cluster {summary.cluster}")
     missing = tuple(
         source.name
-        for source in summary.whole_sources
+        for source in summary.stored_sources
         if source.vault in present and present[source.vault].get(source.archive) != source.archive_id
     )
     own = str(names.ArchiveName(cluster, point, names.DESCRIPTOR))

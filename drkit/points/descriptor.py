@@ -29,6 +29,8 @@ _MALFORMED = "the summary of a recovery point is malformed"
 _SUMMARY_LARGEST_BYTES = 4 * 1024 * 1024
 
 OK = "ok"
+PARTIAL = "partial"
+"""Stored, and known to lack something, which ``error`` names: never drawn on unless that was accepted."""
 FAILED = "failed"
 
 
@@ -60,6 +62,11 @@ class SourceEntry:
         """Whether the source was stored whole."""
         return self.status == OK
 
+    @property
+    def stored(self) -> bool:
+        """Whether there is an archive of it, whole or not."""
+        return self.status in {OK, PARTIAL}
+
 
 @dataclass(frozen=True)
 class Descriptor:
@@ -72,6 +79,8 @@ class Descriptor:
     sources: tuple[SourceEntry, ...]
     versions: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    volumes: tuple[dict[str, Any], ...] = ()
+    """Volumes whose data is in no source: ``namespace``, ``claim``, ``size``, ``storage_class``, ``used_by``."""
     format: int = FORMAT
 
     @property
@@ -99,6 +108,11 @@ class Summary:
     def whole_sources(self) -> tuple[SourceEntry, ...]:
         """The sources that were stored whole."""
         return tuple(source for source in self.sources if source.ok)
+
+    @property
+    def stored_sources(self) -> tuple[SourceEntry, ...]:
+        """The sources that have an archive, whole or not."""
+        return tuple(source for source in self.sources if source.stored)
 
 
 def canonical(value: Any) -> bytes:
@@ -141,7 +155,8 @@ def _descriptor(body: dict[str, Any]) -> Descriptor:
         raise VerificationFailed(f"a descriptor has format {body.get('format')!r}; this version reads {FORMAT}")
     sources = tuple(SourceEntry(**entry) for entry in body["sources"])
     fields = {name: body[name] for name in ("id", "cluster", "created", "finished", "versions")}
-    return Descriptor(**fields, sources=sources, warnings=tuple(body["warnings"]))
+    volumes = tuple(body.get("volumes", ()))  # version 0.1 knew of none
+    return Descriptor(**fields, sources=sources, warnings=tuple(body["warnings"]), volumes=volumes)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def keep(points: Sequence[Point], rules: Keep) -> dict[str, str]:
     Each rule in turn keeps the newest point of each of the last N periods that have one not kept already, and the
     oldest of all where there are fewer periods than N (``borg prune``, "keep"). Beside the rules, never removed: the
     newest complete point, the newest verified one, and the last whole copy of any source, so that a source which
-    fails for weeks does not lose its last good backup.
+    fails for weeks does not lose its last good backup. Of a source that was never whole it is the last one in part.
 
     Args:
         points: those with a part in the vault, newest first.
@@ -48,6 +48,11 @@ def keep(points: Sequence[Point], rules: Keep) -> dict[str, str]:
         if new:
             copied |= new
             kept.setdefault(point.id, f"last copy of {', '.join(sorted(new))}")
+    for point in points:
+        new = {source.name for source in point.stored_sources} - copied
+        if new:
+            copied |= new
+            kept.setdefault(point.id, f"last copy, in part, of {', '.join(sorted(new))}")
     return kept
 
 

@@ -90,7 +90,7 @@ def exactly(point: Point, *, only: Sequence[str] = (), accept_incomplete: bool) 
         if not accept_incomplete:
             raise PreflightFailed(text, "restore what it has with --accept-incomplete, or choose another: drkit points")
         warnings = (text,)
-    return RecoverySet(_filtered((Chosen(source, point) for source in point.whole_sources), only, "in it"), warnings)
+    return RecoverySet(_filtered((Chosen(source, point) for source in point.stored_sources), only, "in it"), warnings)
 
 
 def _filtered(chosen: Iterable[Chosen], only: Sequence[str], where: str) -> tuple[Chosen, ...]:
@@ -108,5 +108,9 @@ def _filtered(chosen: Iterable[Chosen], only: Sequence[str], where: str) -> tupl
 
 
 def _what_lacks(point: Point) -> str:
-    failed = [f"{source.name} failed" for source in point.summary.sources if not source.ok]
+    failed = [
+        f"{source.name} is there in part" if source.stored else f"{source.name} failed"
+        for source in point.summary.sources
+        if not source.ok
+    ]
     return ", ".join(failed + [f"the archive of {name} is gone or changed" for name in point.missing])

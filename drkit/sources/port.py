@@ -22,7 +22,10 @@ class SourceStream(Protocol):
         ...
 
     def details(self) -> dict[str, Any]:
-        """What the descriptor says of this source beside the bytes; valid after ``finish``."""
+        """What the descriptor says of this source beside the bytes; valid after ``finish``.
+
+        Where ``lacking`` in it is not empty (what could not be read, with the reason) the source counts as partial.
+        """
         ...
 
 

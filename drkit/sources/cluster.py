@@ -1,0 +1,81 @@
+"""The sources of a cluster itself: what is found out by asking its API, and its machines."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from drkit.cluster import api, kubeconfig, members
+from drkit.cluster.reach import reach
+from drkit.config import secrets
+from drkit.errors import KubeRefused, KubeUnreachable
+from drkit.sources import cnpg
+from drkit.sources.manifests import ManifestsSource
+from drkit.sources.topology import TopologySource
+from drkit.topology import hetzner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drkit.cluster.api import HttpApi
+    from drkit.cluster.members import Member
+    from drkit.cluster.node import Node
+    from drkit.config.model import Cluster, Config
+    from drkit.sources.port import Source
+
+HETZNER = "https://api.hetzner.cloud/v1"
+ENDPOINT = "HCLOUD_ENDPOINT"
+"""Names another address of Hetzner's API, as for the ``hcloud`` command: a proxy, or the lab's stand-in."""
+
+
+def sources(config: Config) -> tuple[Source, ...]:
+    """The sources of the configured cluster.
+
+    Raises:
+        ConfigurationError: the kubeconfig or a secret is not as expected.
+    """
+    cluster = config.cluster
+    connected = connect(cluster)
+    machines = machines_of(cluster, connected)
+    hosts = [_host(cluster, machine) for machine in machines]
+    found: list[Source] = []
+    if connected is not None:
+        found.append(ManifestsSource(partial(_itself, connected)))
+    found.append(TopologySource(connected, tuple(hosts), _project(cluster)))
+    if connected is not None:
+        found += cnpg.sources(config, connected)
+    return tuple(found)
+
+
+def connect(cluster: Cluster) -> HttpApi | None:
+    """The cluster's API, of which nothing is asked yet; none where there is no kubeconfig.
+
+    Raises:
+        ConfigurationError: the kubeconfig is not as expected.
+    """
+    return api.connect(kubeconfig.read(cluster.kubeconfig)) if cluster.kubeconfig else None
+
+
+def machines_of(cluster: Cluster, connected: HttpApi | None) -> tuple[Member, ...]:
+    """The cluster's machines: the configured ones alone where its API does not answer; ``manifests`` then says why."""
+    try:
+        listed = members.nodes(connected) if connected is not None else []
+    except (KubeUnreachable, KubeRefused):
+        listed = []
+    return members.members(cluster.servers, listed)
+
+
+def _host(cluster: Cluster, machine: Member) -> Node:
+    return reach(machine.name, machine.address, cluster.ssh)
+
+
+def _itself(connected: HttpApi) -> HttpApi:
+    return connected
+
+
+def _project(cluster: Cluster) -> Callable[[], hetzner.Project] | None:
+    if cluster.token is None:
+        return None
+    token = secrets.fetch(cluster.token, "cluster.token")
+    return partial(hetzner.read, token, os.environ.get(ENDPOINT, HETZNER))
