@@ -14,8 +14,13 @@ setup: ## install what is missing; leaves the command at .venv/bin/drkit
 	@tools/setup
 	@$(PYTHON_ENV)/python -m compileall -q drkit
 
-demo: setup ## back up, lose and restore a database of its own, and clean up
-	@$(PYTHON_ENV)/python -m demo
+demo: setup ## a database is backed up, lost and restored; a whole cluster in containers is backed up and compared
+	@$(PYTHON_ENV)/python -m demo shop
+	@if tools/engine; then \
+		$(PYTHON_ENV)/python -m demo cluster; \
+	else \
+		echo 'NOT SHOWN: the demonstration with a whole cluster, for what is said above' >&2; \
+	fi
 
 # Most tests of the lab wait for nodes to boot or to be missed: side by side they take as long as the longest.
 PYTEST := $(PYTHON_ENV)/python -m pytest --numprocesses=3 --dist=loadgroup

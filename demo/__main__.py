@@ -1,22 +1,45 @@
-"""Runs the demonstration: ``python -m demo``. Exit code 0 only if every act proved what it should."""
+"""Runs a demonstration: ``python -m demo shop`` or ``cluster``. Exit code 0 only if every act proved what it should."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from demo import acts, processes
-from demo.play import Act, ActFailed, Play
+from demo import acts, cluster, lab, processes
+from demo.play import Act, ActFailed
 from demo.stage import Left, new_directory, stage
 from demo.terminal import Terminal
 from drkit.errors import DrkitError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Scene = Callable[[Left, Terminal, list[Act]], None]
+
 _INTERRUPTED = 130
 
 
-def main() -> int:
-    """Play every act, take everything down, and tell what was proven."""
+def _shop(left: Left, terminal: Terminal, played: list[Act]) -> None:
+    with stage(left) as made:
+        play = acts.ShopPlay(made, terminal, played)
+        for act in acts.ALL:
+            act(play)
+
+
+def _cluster(left: Left, terminal: Terminal, played: list[Act]) -> None:
+    with lab.stage(left, terminal) as made:
+        play = cluster.ClusterPlay(made, terminal, played)
+        for act in cluster.ALL:
+            act(play)
+
+
+SCENES: dict[str, Scene] = {"shop": _shop, "cluster": _cluster}
+
+
+def main(scene: Scene) -> int:
+    """Play every act of a scene, take everything down, and tell what was proven."""
     _forget_the_users_own()
     processes.adopt_orphans()
     processes.listen()
@@ -26,10 +49,7 @@ def main() -> int:
     began = time.monotonic()
     status = 0
     try:
-        with stage(left) as made:
-            play = Play(made, terminal, played)
-            for act in acts.ALL:
-                act(play)
+        scene(left, terminal, played)
     except KeyboardInterrupt:
         terminal.line("\ninterrupted", "red")
         status = _INTERRUPTED
@@ -60,7 +80,7 @@ def _summary(terminal: Terminal, played: list[Act], left: Left, seconds: float, 
             "ok" if left.nothing else "FAILED",
             "Leave nothing behind",
             "",
-            f"no process of ours is alive, {left.directory} is gone"
+            left.said or f"no process of ours is alive, {left.directory} is gone"
             if left.nothing
             else f"left: {', '.join(left.stubborn) or left.directory}",
         ]
@@ -73,4 +93,6 @@ def _summary(terminal: Terminal, played: list[Act], left: Left, seconds: float, 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] not in [[name] for name in SCENES]:
+        sys.exit(f"usage: python -m demo {'|'.join(SCENES)}")
+    sys.exit(main(SCENES[sys.argv[1]]))

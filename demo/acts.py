@@ -1,19 +1,22 @@
-"""The acts, in order."""
+"""The acts with the shop's database, in order."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from demo import compare, data
-from demo.play import ActFailed
+from demo.play import ActFailed, Play
+from demo.stage import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from demo.play import Play
+    from demo.compare import Portrait
+    from demo.data import Shop
 
 _TARGET_ALIVE = 14
 _VERIFICATION_FAILED = 13
@@ -22,7 +25,15 @@ _SHOWN = 3
 """How many names of differing things are shown for each kind."""
 
 
-def set_up(play: Play) -> None:
+@dataclass
+class ShopPlay(Play[Stage]):
+    """What the acts hand on to each other."""
+
+    shop: Shop | None = None
+    portraits: dict[str, Portrait] = field(default_factory=dict)
+
+
+def set_up(play: ShopPlay) -> None:
     """The data, the vault and the configuration."""
     stage, terminal = play.stage, play.terminal
     with play.act("A shop, its server, and a vault behind SSH") as act:
@@ -39,21 +50,21 @@ def set_up(play: Play) -> None:
         act.proven = f"{play.shop.rows:,} rows, {play.shop.size / 1e6:.0f} MB in two databases"
 
 
-def check(play: Play) -> None:
+def check(play: ShopPlay) -> None:
     """Every connection."""
     with play.act("Is everything in place?") as act:
         play.drkit("check")
         act.proven = "programs, vault, databases: all answer"
 
 
-def first_backup(play: Play) -> None:
+def first_backup(play: ShopPlay) -> None:
     """The first recovery point."""
     with play.act("The first backup") as act:
         play.drkit("backup")
         act.proven = "a signed recovery point is sealed"
 
 
-def second_backup(play: Play) -> None:
+def second_backup(play: ShopPlay) -> None:
     """Changes, and the second recovery point."""
     with play.act("A day of business, then the second backup") as act:
         play.portraits["yesterday"] = _portray(play)
@@ -66,7 +77,7 @@ def second_backup(play: Play) -> None:
         act.proven = "a second one, and what is new in the vault is told"
 
 
-def points(play: Play) -> None:
+def points(play: ShopPlay) -> None:
     """What the vault holds."""
     with play.act("What is there, and what changed?") as act:
         play.drkit("points")
@@ -74,14 +85,14 @@ def points(play: Play) -> None:
         act.proven = "changes are shown table by table"
 
 
-def verify(play: Play) -> None:
+def verify(play: ShopPlay) -> None:
     """A restore into scratch, compared."""
     with play.act("Can it be restored? Tried, not believed") as act:
         play.drkit("verify", "--deep")
         act.proven = "signatures, checksums, and a scratch restore: equal"
 
 
-def refuse(play: Play) -> None:
+def refuse(play: ShopPlay) -> None:
     """A restore over a living database."""
     with play.act("A restore does not overwrite what is alive") as act:
         play.drkit(*_RESTORE, expected=_TARGET_ALIVE)
@@ -89,7 +100,7 @@ def refuse(play: Play) -> None:
         act.proven = f"refused with exit code {_TARGET_ALIVE}, nothing touched"
 
 
-def destroy(play: Play) -> None:
+def destroy(play: ShopPlay) -> None:
     """The disaster."""
     with play.act("The disaster") as act:
         data.destroy(play.stage.postgres)
@@ -103,7 +114,7 @@ def destroy(play: Play) -> None:
         act.proven = "database and roles are gone"
 
 
-def restore(play: Play) -> None:
+def restore(play: ShopPlay) -> None:
     """The restore."""
     with play.act("The restore") as act:
         play.drkit(*_RESTORE, "--plan")
@@ -111,7 +122,7 @@ def restore(play: Play) -> None:
         act.proven = f"back, with its roles, {seconds:.1f} s after the command"
 
 
-def see_same(play: Play) -> None:
+def see_same(play: ShopPlay) -> None:
     """The comparison, by other means than drkit's; and the proof that it can see a difference."""
     with play.act("Is it the same? Asked of PostgreSQL, not of drkit") as act:
         compared = _see_equal(play, "today")
@@ -132,7 +143,7 @@ def see_same(play: Play) -> None:
         act.proven = f"{count:,} rows, {compared[0].count} tables, large objects, grants: identical"
 
 
-def corrupt(play: Play) -> None:
+def corrupt(play: ShopPlay) -> None:
     """One byte in a copy of the vault."""
     with play.act("A check that cannot fail proves nothing") as act:
         copy = play.stage.directory / "copy"
@@ -152,12 +163,12 @@ def corrupt(play: Play) -> None:
 ALL = (set_up, check, first_backup, second_backup, points, verify, refuse, destroy, restore, see_same, corrupt)
 
 
-def _portray(play: Play) -> compare.Portrait:
+def _portray(play: ShopPlay) -> compare.Portrait:
     with data.connect(play.stage.postgres, data.SHOP) as database:
         return compare.portray(database)
 
 
-def _see_equal(play: Play, day: str) -> list[compare.Compared]:
+def _see_equal(play: ShopPlay, day: str) -> list[compare.Compared]:
     """Compare the shop with what it was. Raises ``ActFailed`` where anything differs."""
     compared = compare.compare(play.portraits[day], _portray(play))
     wrong = [each for each in compared if each.different]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import shlex
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from demo.compare import Portrait
-    from demo.data import Shop
-    from demo.stage import Stage
     from demo.terminal import Terminal
 
 NEVER_ENDED = "was not played to its end"
@@ -33,15 +30,24 @@ class Act:
     seconds: float = 0.0
 
 
-@dataclass
-class Play:
-    """All acts so far, and what they hand on to each other."""
+class Stage(Protocol):
+    """Where drkit is set up."""
 
-    stage: Stage
+    def drkit(self, *arguments: str) -> int:
+        """Run the real command as a user would, its output going where ours goes; its status."""
+        ...
+
+
+S = TypeVar("S", bound=Stage)
+
+
+@dataclass
+class Play(Generic[S]):
+    """All acts so far."""
+
+    stage: S
     terminal: Terminal
     acts: list[Act]
-    shop: Shop | None = None
-    portraits: dict[str, Portrait] = field(default_factory=dict)
 
     @contextmanager
     def act(self, title: str) -> Iterator[Act]:

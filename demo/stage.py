@@ -18,7 +18,7 @@ from drkit.lab.box import box
 from drkit.lab.postgres import server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from drkit.lab.box import LabBox
     from drkit.lab.postgres import LabPostgres
@@ -74,28 +74,34 @@ class Stage:
 
     def drkit(self, *arguments: str) -> int:
         """Run the real command in the directory of its configuration, its output going where ours goes; its status."""
-        child = process.spawn(
-            [str(Path(sys.executable).with_name("drkit")), *arguments],
-            env=self._environment(),
-            stdout=sys.stdout.fileno(),
-            stderr=sys.stdout.fileno(),
-            cwd=str(self.directory),
-        )
-        try:
-            return child.wait()
-        finally:
-            process.stop(child, _PATIENCE_SECONDS)
+        return run(arguments, self.directory, environment(self.directory))
 
-    def _environment(self) -> dict[str, str]:
-        """The user's own, without what would lead drkit to the user's own state, servers and agents."""
-        return {
-            **{name: os.environ[name] for name in _KEPT if name in os.environ},
-            "PYTHONUNBUFFERED": "1",
-            "TMPDIR": str(self.directory / "tmp"),
-            "XDG_STATE_HOME": str(self.directory / "state"),
-            "XDG_CACHE_HOME": str(self.directory / "cache"),
-            "XDG_CONFIG_HOME": str(self.directory / "config"),
-        }
+
+def run(arguments: Sequence[str], directory: Path, env: Mapping[str, str]) -> int:
+    """Run the real command in this directory to its end; its status."""
+    child = process.spawn(
+        [str(Path(sys.executable).with_name("drkit")), *arguments],
+        env=env,
+        stdout=sys.stdout.fileno(),
+        stderr=sys.stdout.fileno(),
+        cwd=str(directory),
+    )
+    try:
+        return child.wait()
+    finally:
+        process.stop(child, _PATIENCE_SECONDS)
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """The user's own, without what would lead drkit to the user's own state, servers and agents."""
+    return {
+        **{name: os.environ[name] for name in _KEPT if name in os.environ},
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(directory / "tmp"),
+        "XDG_STATE_HOME": str(directory / "state"),
+        "XDG_CACHE_HOME": str(directory / "cache"),
+        "XDG_CONFIG_HOME": str(directory / "config"),
+    }
 
 
 @dataclass
@@ -105,7 +111,9 @@ class Left:
     directory: Path
     pids: tuple[int, ...] = ()
     stubborn: tuple[str, ...] = ()
-    """Processes that had to be killed."""
+    """Processes that had to be killed, and containers that are still there."""
+    said: str = ""
+    """What to say instead of the usual where nothing remains."""
 
     @property
     def nothing(self) -> bool:

@@ -49,6 +49,10 @@ class SourceFailed(DrkitError):
     exit_code = 3
 
 
+class StartAgain(SourceFailed):
+    """A source was disturbed by what passes: started once more, it may be read whole."""
+
+
 class BackupFailed(DrkitError):
     """Every source failed: nothing was sealed."""
 

@@ -60,6 +60,22 @@ def newest_sealed(vault: Vault, cluster: str) -> datetime | None:
     return from_text(known) if known else None
 
 
+def remember_names(vault: Vault, cluster: str, sources: Iterable[str]) -> None:
+    """Note the sources of ``cluster`` that a point there has."""
+    kept = {**state.read_strings(_names_of(vault)), cluster: json.dumps(sorted(sources))}
+    state.write_durably(_names_of(vault), json.dumps(kept))
+
+
+def known_names(vault: Vault, cluster: str) -> list[str] | None:
+    """The sources that this machine knows of there; nothing where it has never sealed a point."""
+    known = state.read_strings(_names_of(vault)).get(cluster)
+    return [str(name) for name in json.loads(known)] if known else None
+
+
+def _names_of(vault: Vault) -> Path:
+    return state.state_dir() / "vaults" / f"{vault.identity}.names.json"
+
+
 def dead_runs(vault: Vault) -> list[str]:
     """The points of this machine's runs that died. Only for the holder of the vault's lock."""
     return sorted(record.name for record in _records(vault).iterdir() if not record.name.startswith("."))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ from drkit.backup.storing import Storing
 from drkit.clock import to_text
 from drkit.errors import BackupFailed, DrkitError, Interrupted
 from drkit.points import catalogue as catalogues
+from drkit.points import changes, names, signing
 from drkit.points import descriptor as descriptors
-from drkit.points import names, signing
 from drkit.points.descriptor import Descriptor, SourceEntry
 from drkit.sources.port import MemoryStream
 from drkit.vault.lock import hold
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from drkit.clock import Clock
+    from drkit.cluster.volumes import Volume
     from drkit.config.model import Config
     from drkit.observe.progress import Reporter
     from drkit.points.signing import Signer
@@ -58,9 +59,17 @@ class Run:
         self._reporter = reporter
         self._storing: dict[str, Storing] = {}
         self._warnings: list[str] = []
+        self._volumes: tuple[Volume, ...] = ()
 
-    def execute(self, sources: Sequence[Source]) -> Outcome:
+    def execute(
+        self, sources: Sequence[Source], *, volumes: Sequence[Volume] = (), warnings: Sequence[str] = ()
+    ) -> Outcome:
         """Back up ``sources`` as one recovery point.
+
+        Args:
+            sources: what to back up.
+            volumes: those that no source covers; the descriptor names them.
+            warnings: what was found before the run and belongs into the descriptor.
 
         Raises:
             BackupFailed: every source failed; nothing was sealed.
@@ -69,6 +78,9 @@ class Run:
             WrongKey: passphrase or signing key.
             Interrupted: a signal came; what was stored has been removed again.
         """
+        self._volumes = tuple(volumes)
+        for warning in warnings:
+            self._warn(warning)
         wanted = {source.vault: self._vaults[source.vault] for source in sources}
         with ExitStack() as stack:
             for vault in wanted.values():
@@ -133,8 +145,7 @@ class Run:
             f"this machine's clock ({to_text(now)}) is not after the newest recovery point ({to_text(newest)}); "
             "the new one is dated right behind it"
         )
-        self._warnings.append(warning)
-        self._reporter.warn(warning)
+        self._warn(warning)
         return newest + _ONE_SECOND
 
     def _store_all(
@@ -161,6 +172,7 @@ class Run:
         touched = {entry.vault for entry in entries if entry.stored}
         if not touched:
             self._nothing_stored(entries)
+        known = {name: self._changes(name, [each for each in entries if each.vault == name]) for name in touched}
         sealed = Descriptor(
             id=point,
             cluster=self._config.cluster.name,
@@ -169,6 +181,7 @@ class Run:
             sources=entries,
             versions={"drkit": __version__},
             warnings=tuple(self._warnings),
+            volumes=tuple({**asdict(each), "used_by": list(each.used_by)} for each in self._volumes),
         )
         full_text = descriptors.encode(sealed, signer)
         comment = descriptors.encode_summary(sealed, full_text, signer)
@@ -176,6 +189,7 @@ class Run:
         for name in sorted(touched):
             try:
                 self._seal_in(self._storing[name], point, created, full_text, comment)
+                leftovers.remember_names(self._vaults[name], self._cluster, known[name])
             except DrkitError as error:
                 unsealed[name] = error
                 self._reporter.warn(f"vault {name}: the recovery point could not be sealed there: {error.message}")
@@ -183,6 +197,17 @@ class Run:
             first = next(iter(unsealed.values()))
             raise BackupFailed(f"nothing was sealed: the descriptor could not be stored\n{first.message}", first.hint)
         return Outcome(sealed, unsealed)
+
+    def _changes(self, vault: str, entries: Sequence[SourceEntry]) -> frozenset[str]:
+        """Warn of sources that came and went; returns the names to compare the next point with."""
+        warnings, known = changes.compared(leftovers.known_names(self._vaults[vault], self._cluster), entries)
+        for warning in warnings:
+            self._warn(warning)
+        return known
+
+    def _warn(self, warning: str) -> None:
+        self._warnings.append(warning)
+        self._reporter.warn(warning)
 
     def _seal_in(self, storing: Storing, point: str, created: datetime, full_text: bytes, comment: str) -> None:
         name = str(names.ArchiveName(self._cluster, point, names.DESCRIPTOR))

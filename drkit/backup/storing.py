@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from drkit import process
 from drkit.backup.opening import gone
 from drkit.clock import to_text
-from drkit.errors import ConnectionCut, DrkitError, NoRepository, PreflightFailed, SourceFailed, VaultFull
+from drkit.errors import ConnectionCut, DrkitError, NoRepository, PreflightFailed, SourceFailed, StartAgain, VaultFull
 from drkit.points import descriptor as descriptors
 from drkit.points import names
 from drkit.points.descriptor import SourceEntry
-from drkit.postgres.dump import TablesBusy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from drkit.vault.port import Vault
 
 ATTEMPTS = 6
-"""How often a source is started whose tables others kept locked."""
+"""How often a source is started that was disturbed by what passes."""
 CLOCK_TOLERANCE_SECONDS = 120
 _PREPARED = 2
 """How many archives are prepared while one is stored: small sources end sooner than the next Borg is there."""
@@ -146,10 +145,10 @@ class Storing:
                 try:
                     opened = opening.result() if attempt == 1 else _open(source)
                     return self._stored(position, opened, started)
-                except TablesBusy:
+                except StartAgain as error:
                     if attempt == ATTEMPTS:
                         raise
-                    self._reporter.note(f"{source.name}: tables are locked by another session; trying again")
+                    self._reporter.note(f"{source.name}: {error.message}; starting again")
         except NoRepository as error:
             self.fatal = gone(self.vault, error)
             return self.failure(source, self.fatal, started)

@@ -38,13 +38,16 @@ def backup(
     from drkit.backup.run import Run
     from drkit.clock import SystemClock
     from drkit.sources.find import sources
+    from drkit.sources.volumes import uncovered
     from drkit.vault.configured import vaults
 
     config = _load(config_file)
     opened = vaults(config)
     with reporter() as telling:
-        chosen = _choose(what, config, sources(config))
-        outcome = Run(config, opened, SystemClock(), telling).execute(chosen)
+        found = sources(config)
+        volumes, warnings = uncovered(config, found)
+        run = Run(config, opened, SystemClock(), telling)
+        outcome = run.execute(_choose(what, config, found), volumes=volumes, warnings=warnings)
     _show(outcome, as_json=as_json)
     if not outcome.descriptor.complete or outcome.unsealed:
         raise typer.Exit(3)
@@ -73,6 +76,7 @@ def _choose(what: Group | None, config: Config, found: tuple[Source, ...]) -> tu
 
 
 def _show(outcome: Outcome, *, as_json: bool) -> None:
+    from drkit.cluster.volumes import shown
     from drkit.observe.progress import size
 
     sealed = outcome.descriptor
@@ -89,5 +93,7 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
             [printable(source.name), source.status, *moved, counted or printable(source.error.partition("\n")[0])]
         )
     table(["SOURCE", "STATUS", "SIZE", "NEW IN VAULT", ""], rows)
+    for volume in sealed.volumes:
+        print(f"in no source: the volume {printable(shown(volume))}")
     how = "sealed" if sealed.complete else "sealed, INCOMPLETE"
     print(f"recovery point {sealed.id}: {how}")

@@ -149,10 +149,11 @@ def diff(
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what changed between two recovery points: tables and rows, versions, sizes."""
+    """Show what changed between two recovery points: objects and their fields, tables and rows, versions, servers."""
     from drkit.errors import NoSuchPoint
     from drkit.points.catalogue import open_descriptor, read
     from drkit.points.diff import between
+    from drkit.points.history import inside
 
     setup = set_up(config_file)
     catalogue = read(setup.config.cluster.name, setup.vaults, setup.verifier)
@@ -165,7 +166,7 @@ def diff(
             raise NoSuchPoint(f"there is no recovery point before {later.id}", "make another: drkit backup")
         earlier = before[0]
     pair = [open_descriptor(point, setup.vaults, setup.verifier) for point in (earlier, later)]
-    changes = between(pair[0], pair[1])
+    changes = (*between(pair[0], pair[1]), *inside(pair[0], pair[1], setup.vaults))
     if as_json:
         show_json({"old": earlier.id, "new": later.id, "changes": [change.as_json() for change in changes]})
         return

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from drkit.cli.common import ConfigOption, JsonOption, exits, handled, indented, printable, reporter, set_up, show_json
+
+if TYPE_CHECKING:
+    from drkit.cluster.kube import Api
+    from drkit.verify.run import Findings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,15 +27,24 @@ def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Restore into a scratch server and compare the contents.")
     ] = False,
+    api: Annotated[
+        Path | None,
+        typer.Option(
+            "--api", metavar="KUBECONFIG", help="With --deep: try every object on this cluster too, as a dry run."
+        ),
+    ] = None,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove that what the vaults hold is what was sealed; with --deep, that it can be restored."""
     from drkit.clock import SystemClock
+    from drkit.errors import UsageError
     from drkit.points.catalogue import read
     from drkit.points.select import exactly, recovery_set
     from drkit.verify.run import Verify
 
+    if api is not None and not deep:
+        raise UsageError("--api belongs to --deep")
     setup = set_up(config_file)
     with reporter() as telling:
         work = Verify(setup.config, setup.vaults, setup.verifier, SystemClock(), telling)
@@ -49,16 +63,29 @@ def verify(
         if chosen is not None:
             for warning in chosen.warnings:
                 telling.warn(warning)
-            work.restored(chosen)
-    wrong = work.findings.wrong
-    if as_json:
-        looked_at = [{"what": item.what, "wrong": list(item.wrong)} for item in work.findings.items]
-        show_json({"verified": not wrong, "deep": deep, "looked_at": looked_at})
-    else:
-        for item in work.findings.items:
-            print(f"{'WRONG' if item.wrong else 'ok':<6}{printable(item.what)}")
-            for text in item.wrong:
-                print(indented(text, 6))
-        print("everything is as it was sealed" if not wrong else f"NOT as it was sealed: {len(wrong)}")
-    if wrong:
+            work.restored(chosen, _connect(api))
+    _show(work.findings, deep=deep, as_json=as_json)
+    if work.findings.wrong:
         raise typer.Exit(13)
+
+
+def _show(findings: Findings, *, deep: bool, as_json: bool) -> None:
+    wrong = findings.wrong
+    if as_json:
+        looked_at = [{"what": item.what, "wrong": list(item.wrong)} for item in findings.items]
+        show_json({"verified": not wrong, "deep": deep, "looked_at": looked_at})
+        return
+    for item in findings.items:
+        print(f"{'WRONG' if item.wrong else 'ok':<6}{printable(item.what)}")
+        for text in item.wrong:
+            print(indented(text, 6))
+    print("everything is as it was sealed" if not wrong else f"NOT as it was sealed: {len(wrong)}")
+
+
+def _connect(kubeconfig: Path | None) -> Api | None:
+    if kubeconfig is None:
+        return None
+    from drkit.cluster.api import connect
+    from drkit.cluster.kubeconfig import read
+
+    return connect(read(kubeconfig))

@@ -176,12 +176,16 @@ class PodExecution:
             said = tail(b"".join(self._errors).decode(errors="replace"))
             raise SourceFailed(f"{self._what}: {failure}" + (f"\n{said}" if said else ""))
 
-    def close(self) -> None:
-        """End it, unless it has ended."""
+    def cut(self) -> None:
+        """Cut it off: whoever reads its output comes to the end of it. Safe from another thread."""
         self._closed.set()
-        os.close(self._reading)
         with suppress(Exception):  # whatever state the connection is in: it is closed
             self._connected.close()
+
+    def close(self) -> None:
+        """End it, unless it has ended. Nobody may read its output any more."""
+        os.close(self._reading)
+        self.cut()
         self._pump.join()
 
     def _send(self, message: bytes) -> None:

@@ -72,6 +72,10 @@ class Execution(Protocol):
         """Say that there is no more input."""
         ...
 
+    def cut(self) -> None:
+        """Cut it off: whoever reads its output comes to the end of it. Safe from another thread."""
+        ...
+
     def finish(self) -> None:
         """See that it ended with status 0 and that all of its output came.
 

@@ -79,6 +79,8 @@ class Descriptor:
     sources: tuple[SourceEntry, ...]
     versions: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    volumes: tuple[dict[str, Any], ...] = ()
+    """Volumes whose data is in no source: ``namespace``, ``claim``, ``size``, ``storage_class``, ``used_by``."""
     format: int = FORMAT
 
     @property
@@ -153,7 +155,8 @@ def _descriptor(body: dict[str, Any]) -> Descriptor:
         raise VerificationFailed(f"a descriptor has format {body.get('format')!r}; this version reads {FORMAT}")
     sources = tuple(SourceEntry(**entry) for entry in body["sources"])
     fields = {name: body[name] for name in ("id", "cluster", "created", "finished", "versions")}
-    return Descriptor(**fields, sources=sources, warnings=tuple(body["warnings"]))
+    volumes = tuple(body.get("volumes", ()))  # version 0.1 knew of none
+    return Descriptor(**fields, sources=sources, warnings=tuple(body["warnings"]), volumes=volumes)
 
 
 @dataclass(frozen=True)

@@ -48,28 +48,32 @@ def _source(old: SourceEntry, new: SourceEntry) -> list[Change]:
         changes.append(Change(name, "status", "changed", old.status, new.status))
     if not (old.ok and new.ok):
         return changes
-    changes += _mapping(name, "table", _rows(old), _rows(new))
+    changes += mapping(name, "table", _rows(old), _rows(new))
     changes += [
         Change(name, f"contents of table {table}", "changed")
         for table, checksum in _checksums(old).items()
         if _checksums(new).get(table, checksum) != checksum
     ]
-    changes += _mapping(name, "sequence", _last_values(old), _last_values(new))
-    changes += _mapping(name, "extension", _extensions(old), _extensions(new))
-    return changes + _mapping(name, "", _plain(old), _plain(new))
+    changes += mapping(name, "sequence", _last_values(old), _last_values(new))
+    changes += mapping(name, "extension", _extensions(old), _extensions(new))
+    return changes + mapping(name, "", _plain(old), _plain(new))
 
 
 def _plain(source: SourceEntry) -> dict[str, Any]:
+    versions = source.details.get("versions", {})
     values = {
         "large objects": _proof(source).get("large_objects"),
-        "PostgreSQL": source.details.get("versions", {}).get("postgresql"),
-        "bytes": source.size,
+        "PostgreSQL": versions.get("postgresql"),
+        "Kubernetes": versions.get("kubernetes"),
+        "k3s": versions.get("k3s"),
+        "bytes": source.size if source.kind == "database" else None,
         "statements": source.details.get("digest"),
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _mapping(source: str, what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+def mapping(source: str, what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """The differences between two sets of named values; ``what`` stands before each name."""
     changes = []
     for key in sorted(old.keys() | new.keys()):
         label = f"{what} {key}".strip()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from drkit.config.model import Config
     from drkit.points.catalogue import Catalogue
+    from drkit.points.descriptor import Descriptor
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,26 @@ class Status:
     newest: str | None
     sources: tuple[SourceStatus, ...]
     problems: tuple[str, ...]
+    volumes: tuple[dict[str, Any], ...]
+    """Those that no source covers, as the newest point has them; see ``Descriptor.volumes``."""
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
         return asdict(self)
 
 
-def stand(config: Config, catalogue: Catalogue, now: datetime) -> Status:
-    """Judge the catalogue: sources are those that are configured, and those that were ever backed up."""
+def stand(config: Config, catalogue: Catalogue, now: datetime, descriptor: Descriptor | None) -> Status:
+    """Judge the catalogue: sources are those that are configured, were ever whole, or failed in the newest point.
+
+    Args:
+        config: what is configured.
+        catalogue: what the vaults hold.
+        now: the time.
+        descriptor: the newest point's, if there is one that can be read.
+    """
     configured = {f"database/{each.name}" for each in config.databases if isinstance(each, DsnDatabase)}
-    known = {source.name for point in catalogue.points for source in point.summary.sources}
+    known = {source.name for point in catalogue.points for source in point.summary.whole_sources}
+    known |= {source.name for point in catalogue.points[:1] for source in point.summary.sources}
     problems = [problem.message for problem in catalogue.problems]
     problems += [
         f"{vault}: {len(archives)} archives of runs that never sealed"
@@ -61,4 +72,11 @@ def stand(config: Config, catalogue: Catalogue, now: datetime) -> Status:
         age = round((now - newest.created).total_seconds()) if newest else None
         sources.append(SourceStatus(name, newest.id if newest else None, age, proven))
     newest_id = catalogue.points[0].id if catalogue.points else None
-    return Status(config.cluster.name, len(catalogue.points), newest_id, tuple(sources), tuple(problems))
+    return Status(
+        config.cluster.name,
+        len(catalogue.points),
+        newest_id,
+        tuple(sources),
+        tuple(problems),
+        descriptor.volumes if descriptor else (),
+    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from drkit.postgres.session import StatementFailed
 
 if TYPE_CHECKING:
-    import psycopg
-
-    Connection = psycopg.Connection[tuple[Any, ...]]
+    from drkit.postgres.session import Session
 
 # Tables whose rows pg_dump writes: ordinary ones and partitions, not those that belong to an extension, except where
 # the extension declares them as configuration. Keep in step with pg_dump's selectDumpableTable.
@@ -73,76 +73,74 @@ class Server:
     encoding: str
     extensions: dict[str, str]
     identity: str
+    """The system identifier; empty where the user may not read it."""
     clock_offset_seconds: float
     """Its clock minus this machine's."""
 
 
-def describe(connection: Connection, now: float) -> Server:
+def describe(session: Session, now: float) -> Server:
     """Read the facts about the server and database at the other end.
 
     Args:
-        connection: an open connection.
+        session: an open session of drkit's own, outside of transactions.
         now: this machine's time, seconds since 1970.
     """
-    row = connection.execute(
+    row = session.execute(
         """select current_setting('server_version'), current_setting('server_version_num')::int / 10000,
                   pg_catalog.pg_encoding_to_char(encoding),
                   extract(epoch from clock_timestamp())::float8
              from pg_catalog.pg_database where datname = current_database()"""
     ).fetchone()
     assert row is not None  # noqa: S101 - the database that answers is in its own list
-    extensions = connection.execute("select extname, extversion from pg_catalog.pg_extension order by 1").fetchall()
+    extensions = session.execute("select extname, extversion from pg_catalog.pg_extension order by 1").fetchall()
     return Server(
         version=str(row[0]).split()[0],
         major=int(row[1]),
         encoding=str(row[2]),
         extensions={str(name): str(version) for name, version in extensions},
-        identity=_identity(connection),
+        identity=_identity(session),
         clock_offset_seconds=float(row[3]) - now,
     )
 
 
-def session(connection: Connection) -> dict[str, str]:
+def session(session: Session) -> dict[str, str]:
     """The settings that show in a dump's text and that pg_dump does not pin itself; its session has them too."""
     names = ("bytea_output", "xmlbinary")
-    row = connection.execute("select " + ", ".join(f"current_setting('{name}')" for name in names)).fetchone()
+    row = session.execute("select " + ", ".join(f"current_setting('{name}')" for name in names)).fetchone()
     assert row is not None  # noqa: S101 - an expression has one row
     return dict(zip(names, map(str, row), strict=True))
 
 
-def _identity(connection: Connection) -> str:
-    """Tells two servers apart; the system identifier where the user may read it."""
-    import psycopg  # noqa: PLC0415 - whoever holds a connection has imported it
-
+def _identity(session: Session) -> str:
+    """Tells two servers apart."""
     try:
-        with connection.transaction():
-            row = connection.execute("select system_identifier::text from pg_catalog.pg_control_system()").fetchone()
-    except psycopg.Error:
-        row = None
-    return str(row[0]) if row else f"{connection.info.host}:{connection.info.port}"
+        row = session.execute("select system_identifier::text from pg_catalog.pg_control_system()").fetchone()
+    except StatementFailed:
+        return ""
+    return str(row and row[0])
 
 
-def tables(connection: Connection) -> list[str]:
+def tables(session: Session) -> list[str]:
     """The quoted names of all tables whose rows a dump holds, largest first."""
-    return [str(name) for (name,) in connection.execute(_TABLES)]
+    return [str(name) for (name,) in session.execute(_TABLES)]
 
 
-def sequences(connection: Connection) -> list[tuple[str, int]]:
+def sequences(session: Session) -> list[tuple[str, int]]:
     """Quoted name and step of all sequences that a dump holds, those that cycle apart."""
-    return [(str(name), int(step)) for name, step in connection.execute(_SEQUENCES)]
+    return [(str(name), int(step)) for name, step in session.execute(_SEQUENCES)]
 
 
-def user_objects(connection: Connection) -> list[tuple[str, str]]:
+def user_objects(session: Session) -> list[tuple[str, str]]:
     """Kind and quoted name of everything that an empty database would not have."""
-    return [(str(kind), str(name)) for kind, name in connection.execute(_USER_OBJECTS)]
+    return [(str(kind), str(name)) for kind, name in session.execute(_USER_OBJECTS)]
 
 
-def roles(connection: Connection) -> list[str]:
+def roles(session: Session) -> list[str]:
     """The roles that own something in the database or are named in its privileges and policies.
 
     Dependencies on the bootstrap superuser are not recorded (it is pinned), so it always counts.
     """
-    rows = connection.execute(
+    rows = session.execute(
         """select rolname from pg_catalog.pg_roles where oid = 10
            union select r.rolname from pg_catalog.pg_shdepend d join pg_catalog.pg_roles r on r.oid = d.refobjid
             where d.refclassid = 'pg_catalog.pg_authid'::regclass and r.rolname !~ '^pg_'

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drkit import process
-from drkit.errors import SourceFailed
-from drkit.postgres import catalog, programs, proof, properties
-from drkit.postgres.connection import libpq_environment
-from drkit.workspace import workspace
+from drkit.errors import SourceFailed, StartAgain
+from drkit.postgres import catalog, proof, properties
+from drkit.postgres.session import LOCK_NOT_AVAILABLE, UNDEFINED_TABLE, StatementFailed
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterable
+    from drkit.postgres.access import Access, Producer
+    from drkit.postgres.session import OwnSession
 
-    import psycopg
-
-    from drkit.postgres.connection import Dsn
-
-CUSTOM = "pg_dump-custom"
-DIRECTORY = "pg_dump-directory-tar"
 _LOCK_SECONDS = 10
 _TABLES_IN_A_LOCK = 500
-_JOBS = 2
 
 
-class TablesBusy(SourceFailed):
+class TablesBusy(StartAgain):
     """Another session waits to change a table between our lock and pg_dump's; a new snapshot resolves it."""
 
 
@@ -53,44 +44,35 @@ class Facts:
 class DatabaseDump:
     """A running dump of one database; a ``Stream`` for the vault. Made by ``start``; always ``close`` it."""
 
-    dsn: Dsn
+    access: Access
     server: catalog.Server
-    program: str
     content: bool
-    staging: Path | None
-    _connection: psycopg.Connection[tuple[Any, ...]]
-    _producer: subprocess.Popen[bytes] | None = None
-    _last_words: process.TailReader | None = None
+    _session: OwnSession
+    _settings: dict[str, str]
+    _producer: Producer | None = None
     _cleanup: ExitStack = field(default_factory=ExitStack)
     _counter: threading.Thread | None = None
     _proof: proof.Proof = field(default_factory=dict)
     _roles: list[str] = field(default_factory=list)
     _properties: properties.Properties = field(default_factory=dict)
-    _session: dict[str, str] = field(default_factory=dict)
     _count_error: Exception | None = None
-
-    @property
-    def dump_format(self) -> str:
-        """How the stream is to be read again."""
-        return CUSTOM if self.staging is None else DIRECTORY
 
     def fileno(self) -> int:
         """The dump's bytes."""
         assert self._producer is not None  # noqa: S101 - started by start()
-        assert self._producer.stdout is not None  # noqa: S101 - spawn's default is a pipe
-        return self._producer.stdout.fileno()
+        return self._producer.fileno()
 
     def finish(self) -> None:
         """See that pg_dump ended well and that the counts are there."""
         assert self._producer is not None  # noqa: S101 - started by start()
-        assert self._last_words is not None  # noqa: S101 - started by start()
-        status = self._producer.wait()
-        if status != 0:
-            raise self._failed(status, self._last_words.text())
+        try:
+            self._producer.finish()
+        except SourceFailed as error:
+            raise self._judged(error) from None
         assert self._counter is not None  # noqa: S101 - started by start()
         self._counter.join()
         if self._count_error is not None:
-            raise SourceFailed(f"{self.dsn.shown}: counting rows failed: {self._count_error}") from self._count_error
+            raise SourceFailed(f"{self.access.shown}: counting rows failed: {self._count_error}") from self._count_error
 
     def facts(self) -> Facts:
         """What to put into the descriptor; valid after ``finish``."""
@@ -100,117 +82,83 @@ class DatabaseDump:
             roles=self._roles,
             encoding=self.server.encoding,
             properties=self._properties,
-            session=self._session,
+            session=self._settings,
             clock_offset_seconds=self.server.clock_offset_seconds,
-            server_identity=self.server.identity,
+            server_identity=self.server.identity or self.access.address,
         )
 
     def close(self) -> None:
         """End what still runs and leave nothing behind, whatever happened."""
-        if self._producer is not None:
-            process.stop(self._producer)
-        with suppress(Exception):
-            self._connection.cancel_safe(timeout=5)
+        self._cleanup.close()
+        self._session.cancel()
         if self._counter is not None:
             self._counter.join()
-        self._connection.close()
-        self._cleanup.close()
+        self._session.close()
 
     def _begin(self) -> None:
         """Take a snapshot, keep every table from being dropped in it, and start pg_dump on it."""
-        self._connection.execute("begin isolation level repeatable read, read only")
-        row = self._connection.execute("select pg_catalog.pg_export_snapshot()").fetchone()
+        self._session.execute("begin isolation level repeatable read, read only")
+        row = self._session.execute("select pg_catalog.pg_export_snapshot()").fetchone()
         assert row is not None  # noqa: S101 - a function call has one row
-        self._proof = proof.take_sequences(self._connection)
-        self._roles = catalog.roles(self._connection)
-        self._properties = properties.read(self._connection)
-        self._lock(catalog.tables(self._connection))
+        self._proof = proof.take_sequences(self._session)
+        self._roles = catalog.roles(self._session)
+        self._properties = properties.read(self._session)
+        self._lock(catalog.tables(self._session))
         arguments = [f"--snapshot={row[0]}", f"--lock-wait-timeout={_LOCK_SECONDS * 1000}", "--no-password"]
-        if self.staging is None:
-            producer = self._spawn([self.program, "--format=custom", "--compress=0", *arguments])
-        else:
-            producer = self._stage(self.staging, arguments)
-        self._producer = producer
-        assert producer.stderr is not None  # noqa: S101 - spawn's default is a pipe
-        self._last_words = process.TailReader(producer.stderr)
-        self._counter = threading.Thread(target=self._count, name=f"count {self.dsn.database}", daemon=True)
+        try:
+            self._producer = self._cleanup.enter_context(self.access.dump(self.server.major, arguments))
+        except SourceFailed as error:
+            raise self._judged(error) from None
+        self._counter = threading.Thread(target=self._count, name=f"count {self.access.shown}", daemon=True)
         self._counter.start()
 
     def _lock(self, names: list[str]) -> None:
         """ACCESS SHARE, as pg_dump takes it: held until the rows are counted, so that a DROP waits for us."""
-        self._connection.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'")
+        self._session.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'")
         for begin in range(0, len(names), _TABLES_IN_A_LOCK):
             some = ", ".join(f"only {name}" for name in names[begin : begin + _TABLES_IN_A_LOCK])
-            self._connection.execute(f"lock table {some} in access share mode")
-        self._connection.execute("set local lock_timeout = 0")
-
-    def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
-        with libpq_environment(self.dsn) as (env, descriptors):
-            return process.spawn(argv, env=env, pass_fds=descriptors)
-
-    def _stage(self, staging: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
-        """A parallel directory dump, whole on disk before the vault sees a byte of it; then streamed as a tar."""
-        dump = self._cleanup.enter_context(workspace(staging)) / "dump"
-        argv = [self.program, "--format=directory", f"--jobs={_JOBS}", "--compress=0", f"--file={dump}", *arguments]
-        producer = self._spawn(argv)
-        assert producer.stderr is not None  # noqa: S101 - spawn's default is a pipe
-        words = process.TailReader(producer.stderr)
-        status = producer.wait()
-        process.stop(producer)
-        if status != 0:
-            raise self._failed(status, words.text())
-        # The same dump gives the same bytes, so that an unchanged database is deduplicated.
-        tar = ["tar", "--create", "--file=-", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"]
-        return process.spawn([*tar, f"--directory={dump}", "."], env=process.clean_environment())
+            self._session.execute(f"lock table {some} in access share mode")
+        self._session.execute("set local lock_timeout = 0")
 
     def _count(self) -> None:
         try:
-            self._proof = {**self._proof, **proof.take(self._connection, content=self.content)}
+            self._proof = {**self._proof, **proof.take(self._session, content=self.content)}
         except Exception as error:  # noqa: BLE001 - carried to finish(), which raises it in the thread that can act on it
             self._count_error = error
 
-    def _failed(self, status: int, said: str) -> SourceFailed:
-        if "LOCK TABLE" in said and "timeout" in said:
-            return TablesBusy(f"{self.dsn.shown}: tables stayed locked by others\n{process.tail(said)}")
-        what = "was killed" if status < 0 else f"ended with status {status}"
-        return SourceFailed(f"{self.dsn.shown}: {Path(self.program).name} {what}\n{process.tail(said)}")
+    def _judged(self, error: SourceFailed) -> SourceFailed:
+        if "LOCK TABLE" in error.message and "timeout" in error.message:
+            return TablesBusy(f"{self.access.shown}: tables stayed locked by others\n{error.message}")
+        return error
 
 
-def start(dsn: Dsn, *, content: bool, staging: Path | None, bin_dirs: Iterable[Path]) -> DatabaseDump:
-    """Start dumping ``dsn``.
+def start(access: Access, *, content: bool) -> DatabaseDump:
+    """Start dumping a database.
 
     Args:
-        dsn: the database.
+        access: how it is reached.
         content: whether the proof shall hold a checksum for each table.
-        staging: a directory for a parallel dump; left out, nothing touches the disk.
-        bin_dirs: where else PostgreSQL's programs may be.
 
     Raises:
         TablesBusy: as it says; worth another attempt.
         SourceFailed: the database cannot be reached or dumped.
         PreflightFailed: there is no pg_dump that fits.
     """
-    import psycopg  # noqa: PLC0415 - see Dsn.connect
-
-    try:
-        connection = dsn.connect()
-    except psycopg.Error as error:
-        raise SourceFailed(f"{dsn.shown}: {process.tail(str(error))}", "check the dsn, then: drkit check") from None
+    session = access.connect()
     dump: DatabaseDump | None = None
     try:
-        session = catalog.session(connection)
-        proof.settle(connection)
-        server = catalog.describe(connection, time.time())
-        program = programs.client("pg_dump", server.major, bin_dirs)
-        dump = DatabaseDump(dsn, server, program, content, staging, connection, _session=session)
+        settings = catalog.session(session)
+        proof.settle(session)
+        server = catalog.describe(session, time.time())
+        dump = DatabaseDump(access, server, content, session, settings)
         dump._begin()  # noqa: SLF001 - this function is its constructor
     except BaseException as error:
         if dump is not None:
             dump.close()
-        connection.close()
-        if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.UndefinedTable):
-            raise TablesBusy(f"{dsn.shown}: {process.tail(str(error))}") from None
-        if isinstance(error, psycopg.Error):
-            raise SourceFailed(f"{dsn.shown}: {process.tail(str(error))}") from None
+        else:
+            session.close()
+        if isinstance(error, StatementFailed):
+            busy = error.sqlstate in (LOCK_NOT_AVAILABLE, UNDEFINED_TABLE)
+            raise (TablesBusy if busy else SourceFailed)(f"{access.shown}: {process.tail(str(error))}") from None
         raise
     return dump

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 from drkit.postgres import catalog
 
 if TYPE_CHECKING:
-    import psycopg
-
-    Connection = psycopg.Connection[tuple[Any, ...]]
+    from drkit.postgres.session import Session
 
 Proof = dict[str, Any]
 """``{"tables": {name: {"rows", "checksum"?}}, "sequences": {name: [last, used, step]}, "large_objects": count}``"""
@@ -30,46 +28,44 @@ _CANONICAL = (
 )
 
 
-def settle(connection: Connection) -> None:
+def settle(session: Session) -> None:
     """Give the session the settings under which proofs are taken."""
     for statement in _CANONICAL:
-        connection.execute(statement)
+        session.execute(statement)
 
 
-def take(connection: Connection, *, content: bool) -> Proof:
-    """Count everything in the connection's database, as its transaction sees it, sequences apart.
+def take(session: Session, *, content: bool) -> Proof:
+    """Count everything in the session's database, as its transaction sees it, sequences apart.
 
     Args:
-        connection: its session is settled.
+        session: see ``settle``.
         content: also a checksum for each table: the sum, over its rows, of the first 64 bits of MD5 of the row's
             text form. MD5 because it is the same in every version of PostgreSQL; the sum because rows have no order.
     """
-    encoding = connection.execute("select pg_catalog.getdatabaseencoding()").fetchone()
-    counted = {
-        name: _table(connection, name, content, str(encoding and encoding[0])) for name in catalog.tables(connection)
-    }
+    encoding = session.execute("select pg_catalog.getdatabaseencoding()").fetchone()
+    counted = {name: _table(session, name, content, str(encoding and encoding[0])) for name in catalog.tables(session)}
     return {
         "tables": dict(sorted(counted.items())),
-        "large_objects": _scalar(connection, "select count(*) from pg_catalog.pg_largeobject_metadata"),
+        "large_objects": _scalar(session, "select count(*) from pg_catalog.pg_largeobject_metadata"),
     }
 
 
-def take_sequences(connection: Connection) -> Proof:
+def take_sequences(session: Session) -> Proof:
     """Where each sequence stands: its last value, whether that was used, its step.
 
     Sequences obey no snapshot (PostgreSQL, "Sequence Manipulation Functions"), so they are read before the dump
     starts: what the dump holds is the same or further on. Those that cycle have no order and are left out.
     """
-    return {"sequences": {name: _sequence(connection, name, step) for name, step in catalog.sequences(connection)}}
+    return {"sequences": {name: _sequence(session, name, step) for name, step in catalog.sequences(session)}}
 
 
-def _table(connection: Connection, name: str, content: bool, encoding: str) -> dict[str, Any]:  # noqa: FBT001 - private
+def _table(session: Session, name: str, content: bool, encoding: str) -> dict[str, Any]:  # noqa: FBT001 - private
     if not content:
-        return {"rows": _scalar(connection, f"select count(*) from only {name}")}  # noqa: S608 - quoted by the server
+        return {"rows": _scalar(session, f"select count(*) from only {name}")}  # noqa: S608 - quoted by the server
     text = "(drkit_row.*)::text"
     # The same row in a database of another encoding has other bytes; SQL_ASCII has none that could be converted.
     hashed = text if encoding == "SQL_ASCII" else f"pg_catalog.convert_to({text}, 'UTF8')"
-    row = connection.execute(
+    row = session.execute(
         f"select count(*), coalesce(sum(('x' || left(pg_catalog.md5({hashed}), 16))::bit(64)::int8::numeric), 0)::text "  # noqa: S608 - the name is quoted by the server
         f"from only {name} as drkit_row"
     ).fetchone()
@@ -77,14 +73,14 @@ def _table(connection: Connection, name: str, content: bool, encoding: str) -> d
     return {"rows": int(row[0]), "checksum": f"md5-64-sum:{row[1]}"}
 
 
-def _sequence(connection: Connection, name: str, step: int) -> list[Any]:
-    row = connection.execute(f"select last_value, is_called from {name}").fetchone()  # noqa: S608 - quoted by the server
+def _sequence(session: Session, name: str, step: int) -> list[Any]:
+    row = session.execute(f"select last_value, is_called from {name}").fetchone()  # noqa: S608 - quoted by the server
     assert row is not None  # noqa: S101 - a sequence has one row
     return [int(row[0]), bool(row[1]), step]
 
 
-def _scalar(connection: Connection, statement: str) -> int:
-    row = connection.execute(statement).fetchone()
+def _scalar(session: Session, statement: str) -> int:
+    row = session.execute(statement).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has one row
     return int(row[0])
 

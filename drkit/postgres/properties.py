@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import psycopg
     from psycopg import sql
 
-    Connection = psycopg.Connection[tuple[Any, ...]]
+    from drkit.postgres.session import Session
 
 Properties = dict[str, Any]
 """Owner, provider, collate, ctype, locale, connection_limit, comment, privileges and settings, by these names."""
@@ -32,26 +31,26 @@ _SET_LATER = ("connection_limit", "comment", "privileges", "settings")
 """What ``statements`` puts back, and what is compared after a restore."""
 
 
-def read(connection: Connection) -> Properties:
-    """The properties of the connection's database. Through JSON, since the catalog's columns differ by version."""
-    row = connection.execute(
+def read(session: Session) -> Properties:
+    """The properties of the session's database. Through JSON, since the catalog's columns differ by version."""
+    row = session.execute(
         """select to_jsonb(d), pg_catalog.pg_get_userbyid(d.datdba),
-                  pg_catalog.shobj_description(d.oid, 'pg_database'), d.oid
+                  pg_catalog.shobj_description(d.oid, 'pg_database')
              from pg_catalog.pg_database d where d.datname = current_database()"""
     ).fetchone()
     assert row is not None  # noqa: S101 - the database that answers is in its own list
-    catalog, owner, comment, oid = row
-    privileges = connection.execute(
+    catalog, owner, comment = row
+    privileges = session.execute(
         """select case a.grantee when 0 then null else pg_catalog.pg_get_userbyid(a.grantee) end,
                   a.privilege_type, a.is_grantable
              from pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a
-            where d.oid = %s and a.grantee <> d.datdba order by 1 nulls first, 2""",
-        [oid],
+            where d.datname = current_database() and a.grantee <> d.datdba order by 1 nulls first, 2"""
     ).fetchall()
-    settings = connection.execute(
+    settings = session.execute(
         """select r.rolname, s.setconfig from pg_catalog.pg_db_role_setting s
-             left join pg_catalog.pg_roles r on r.oid = s.setrole where s.setdatabase = %s order by 1 nulls first""",
-        [oid],
+             join pg_catalog.pg_database d on d.oid = s.setdatabase
+             left join pg_catalog.pg_roles r on r.oid = s.setrole
+            where d.datname = current_database() order by 1 nulls first"""
     ).fetchall()
     return {
         "owner": owner,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drkit import process
 from drkit.errors import TargetNotEmpty, VerificationFailed
 from drkit.postgres import catalog, load, programs, proof, properties, roles, sections
-from drkit.postgres.dump import CUSTOM
+from drkit.postgres.access import CUSTOM
 from drkit.restore import aside
 from drkit.restore.directory import unpacked
 from drkit.restore.stream import feed

@@ -10,6 +10,7 @@ from drkit.cluster import api, kubeconfig, members
 from drkit.cluster.reach import reach
 from drkit.config import secrets
 from drkit.errors import KubeRefused, KubeUnreachable
+from drkit.sources import cnpg
 from drkit.sources.manifests import ManifestsSource
 from drkit.sources.topology import TopologySource
 from drkit.topology import hetzner
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from drkit.cluster.api import HttpApi
     from drkit.cluster.members import Member
     from drkit.cluster.node import Node
-    from drkit.config.model import Cluster
+    from drkit.config.model import Cluster, Config
     from drkit.sources.port import Source
 
 HETZNER = "https://api.hetzner.cloud/v1"
@@ -28,23 +29,32 @@ ENDPOINT = "HCLOUD_ENDPOINT"
 """Names another address of Hetzner's API, as for the ``hcloud`` command: a proxy, or the lab's stand-in."""
 
 
-def sources(cluster: Cluster) -> tuple[Source, ...]:
-    """The sources of a configured cluster; none where only databases are configured.
+def sources(config: Config) -> tuple[Source, ...]:
+    """The sources of the configured cluster.
 
     Raises:
         ConfigurationError: the kubeconfig or a secret is not as expected.
     """
-    access = kubeconfig.read(cluster.kubeconfig) if cluster.kubeconfig else None
-    connected = api.connect(access) if access else None
-    if connected is None and not cluster.servers:
-        return ()
+    cluster = config.cluster
+    connected = connect(cluster)
     machines = machines_of(cluster, connected)
     hosts = [_host(cluster, machine) for machine in machines]
     found: list[Source] = []
     if connected is not None:
         found.append(ManifestsSource(partial(_itself, connected)))
     found.append(TopologySource(connected, tuple(hosts), _project(cluster)))
+    if connected is not None:
+        found += cnpg.sources(config, connected)
     return tuple(found)
+
+
+def connect(cluster: Cluster) -> HttpApi | None:
+    """The cluster's API, of which nothing is asked yet; none where there is no kubeconfig.
+
+    Raises:
+        ConfigurationError: the kubeconfig is not as expected.
+    """
+    return api.connect(kubeconfig.read(cluster.kubeconfig)) if cluster.kubeconfig else None
 
 
 def machines_of(cluster: Cluster, connected: HttpApi | None) -> tuple[Member, ...]:

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from drkit.postgres import dump
+from drkit.postgres.access import ByDsn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from drkit.postgres.access import Access
     from drkit.postgres.connection import Dsn
     from drkit.sources.port import SourceStream
 
@@ -36,25 +38,37 @@ class DatabaseSource:
     @contextmanager
     def open(self) -> Iterator[SourceStream]:
         """Dump it; see ``drkit.postgres.dump``."""
-        running = dump.start(self.dsn, content=self.content_proofs, staging=self.staging, bin_dirs=self.bin_dirs)
-        try:
-            yield _DumpStream(running)
-        finally:
-            running.close()
+        with dumping(ByDsn(self.dsn, self.staging, self.bin_dirs), content=self.content_proofs) as stream:
+            yield stream
+
+
+@contextmanager
+def dumping(access: Access, *, content: bool) -> Iterator[DumpStream]:
+    """A running dump; ``drkit.postgres.dump`` says what it raises."""
+    running = dump.start(access, content=content)
+    try:
+        yield DumpStream(running)
+    finally:
+        running.close()
 
 
 @dataclass(frozen=True)
-class _DumpStream:
+class DumpStream:
+    """A running dump as a source's stream."""
+
     running: dump.DatabaseDump
 
     def fileno(self) -> int:
+        """The dump's bytes."""
         return self.running.fileno()
 
     def finish(self) -> None:
+        """See that it is whole, and counted."""
         self.running.finish()
 
     def details(self) -> dict[str, Any]:
+        """Its facts."""
         facts = asdict(self.running.facts())
         # Canonical JSON knows whole numbers alone, so that signatures never depend on how a fraction is written.
         facts["clock_offset_seconds"] = round(facts["clock_offset_seconds"])
-        return {**facts, "dump_format": self.running.dump_format}
+        return {**facts, "dump_format": self.running.access.dump_format}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drkit.config import secrets
-from drkit.config.model import CnpgDatabase
+from drkit.config.model import CnpgDatabase, DsnDatabase
 from drkit.errors import ConfigurationError
 from drkit.postgres.connection import parse
 from drkit.sources.database import DatabaseSource
@@ -28,7 +28,7 @@ def sources(config: Config) -> tuple[Source, ...]:
         ConfigurationError: a secret is not there, a kind of source is not supported by this version, or a vault that
             some source goes to is not configured.
     """
-    databases = [_database(config, database) for database in config.databases]
+    databases = [_database(config, each) for each in config.databases if isinstance(each, DsnDatabase)]
     found = (*_of_cluster(config), *databases, *_globals(databases))
     for source in found:
         if source.vault not in config.vaults:
@@ -40,18 +40,23 @@ def sources(config: Config) -> tuple[Source, ...]:
 
 
 def _of_cluster(config: Config) -> tuple[Source, ...]:
+    named = [each.cnpg for each in config.databases if isinstance(each, CnpgDatabase)]
+    if named and config.cluster.kubeconfig is None:
+        raise ConfigurationError(
+            f"databases: {{cnpg: {named[0]}}} is found through the cluster's API, and cluster.kubeconfig is missing",
+            "add cluster: {kubeconfig: …}",
+        )
     if config.cluster.kubeconfig is None and not config.cluster.servers:
         return ()
     from drkit.sources import cluster  # noqa: PLC0415 - who backs up databases alone does not wait for it
 
-    return cluster.sources(config.cluster)
+    return cluster.sources(config)
 
 
-def _database(config: Config, database: Database) -> DatabaseSource:
+def _database(config: Config, database: DsnDatabase) -> DatabaseSource:
     dsn = dsn_of(database, "databases")
-    name = database.cnpg if isinstance(database, CnpgDatabase) else database.name
     content = config.proofs == "content"
-    return DatabaseSource(f"database/{name}", dsn, content, config.staging, tuple(config.postgresql.bin_dirs))
+    return DatabaseSource(f"database/{database.name}", dsn, content, config.staging, tuple(config.postgresql.bin_dirs))
 
 
 def dsn_of(database: Database, section: str) -> Dsn:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from drkit import process
 from drkit.errors import DrkitError, PreflightFailed, RestoreFailed, VerificationFailed
 from drkit.postgres import load, proof, script
+from drkit.postgres.access import CUSTOM, DIRECTORY
 from drkit.postgres.connection import libpq_environment
-from drkit.postgres.dump import CUSTOM, DIRECTORY
 from drkit.restore.directory import unpacked
 from drkit.restore.stream import feed
 from drkit.sink import Sink

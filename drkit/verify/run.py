@@ -15,12 +15,13 @@ from drkit.points.descriptor import Verification, encode_verification
 from drkit.postgres.scratch import choose
 from drkit.restore.stream import discard, feed
 from drkit.sources.port import MemoryStream
-from drkit.verify import deep
+from drkit.verify import deep, inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from drkit.clock import Clock
+    from drkit.cluster.kube import Api
     from drkit.config.model import Config
     from drkit.observe.progress import Reporter
     from drkit.points.catalogue import Catalogue, Point
@@ -116,8 +117,13 @@ class Verify:
         with self.findings.looking_at(source.name), self._reporter.task(source.name) as task:
             feed(self._vaults[source.vault], source, discard, task)
 
-    def restored(self, recovery_set: RecoverySet) -> None:
-        """Restore every source of a recovery set into scratch and compare the contents with the archives."""
+    def restored(self, recovery_set: RecoverySet, api: Api | None = None) -> None:
+        """Restore every source of a recovery set into scratch and compare the contents with the archives.
+
+        Args:
+            recovery_set: what to restore.
+            api: a cluster on which manifests are tried as a dry run.
+        """
         points = {each.point.id: each.point for each in recovery_set.chosen}
         descriptors = {point.id: found for point in points.values() if (found := self._descriptor(point)) is not None}
         self._restore(
@@ -127,17 +133,18 @@ class Verify:
                 if each.point.id in descriptors
                 for source in descriptors[each.point.id].sources
                 if source.name == each.source.name
-            ]
+            ],
+            api,
         )
         if not self.findings.wrong:
             for point in points.values():
                 self._record(point, RESTORED)
 
-    def _restore(self, sources: Sequence[SourceEntry]) -> None:
+    def _restore(self, sources: Sequence[SourceEntry], api: Api | None) -> None:
         databases = [source for source in sources if source.kind == "database"]
         for source in sources:
             if source not in databases:
-                self._read(source)
+                self._look_inside(source, api)
         with ExitStack() as stack:
             servers = {
                 major: stack.enter_context(
@@ -152,6 +159,17 @@ class Verify:
                 ):
                     vault = self._vaults[source.vault]
                     wrong.extend(deep.database(vault, source, servers[_major(source)], task))
+
+    def _look_inside(self, source: SourceEntry, api: Api | None) -> None:
+        with self.findings.looking_at(source.name) as wrong, self._reporter.task(f"opening {source.name}") as task:
+            vault = self._vaults[source.vault]
+            seen = inside.look(vault, source, api)
+            if seen is None:
+                feed(vault, source, discard, task)
+            else:
+                wrong.extend(seen.wrong)
+                for note in seen.notes:
+                    self._reporter.note(note)
 
     def _record(self, point: Point, level: str) -> None:
         """Seal into the vault, signed, that the point was verified, where whoever looks next finds it."""

@@ -109,7 +109,7 @@ def test_status_tells_the_age_and_the_last_proof_of_each_source() -> None:
     """For each source: where its newest whole copy is, how old that is, and when a restore of it was last proven."""
     newest = point(NOON, [source("database/a"), failed("database/b")])
     older = point(NOON - HOUR, [source("database/a"), source("database/b")], verified="restored")
-    stands = status.stand(_config("a", "b", "never"), Catalogue((newest, older)), NOON + HOUR)
+    stands = status.stand(_config("a", "b", "never"), Catalogue((newest, older)), NOON + HOUR, None)
     assert [(each.source, each.point, each.age, bool(each.proven)) for each in stands.sources] == [
         ("database/a", newest.id, 3600, True),
         ("database/b", older.id, 7200, True),
@@ -123,7 +123,7 @@ def test_status_tells_the_age_and_the_last_proof_of_each_source() -> None:
 def test_status_names_what_is_wrong() -> None:
     """Problems of the catalogue and archives of dead runs are part of where the cluster stands."""
     catalogue = Catalogue((), (VerificationFailed("tampered"),), {"databases": ("one", "two"), "cluster": ()})
-    problems = status.stand(_config(), catalogue, NOON).problems
+    problems = status.stand(_config(), catalogue, NOON, None).problems
     assert problems == ("tampered", "databases: 2 archives of runs that never sealed")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,8 @@ from drkit.lab import containers
 from drkit.lab.k3s.given import BINARY_VARIABLE
 from drkit.lab.placed import Placed
 from drkit.lab.topology import CAPABILITIES
-from tests.contract.k3s.nodes import Node, docker
+from drkit.state import exclusive
+from tests.contract.k3s.nodes import Node, at_once, docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +31,7 @@ REAL = bool(os.environ.get(BINARY_VARIABLE))
 _LABEL = "drkit-tests.k3s"
 _IMAGES = "/var/lib/rancher/k3s/agent/images"
 _FIRST_ADDRESS = 10
+_REMOVAL_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ class Machines:
     def add(self, *names: str) -> list[Node]:
         """Boot machines of these names, side by side."""
         nodes = [self._next(name) for name in names]
-        with ThreadPoolExecutor(len(nodes)) as pool:
-            list(pool.map(self._boot, nodes))
+        at_once(self._boot, nodes)
         return nodes
 
     def add_database(self, image: str, password: str) -> str:
@@ -120,9 +120,10 @@ def network_name() -> str:
 @contextmanager
 def network(engine: DockerClient) -> Iterator[IPv4Network]:
     """A network for the session, which takes all its machines with it; what killed sessions left is removed first."""
-    for owner in containers.labs(engine, _LABEL):
-        if not Path("/proc", owner).exists():
-            containers.remove(engine, owner, _LABEL)
+    with exclusive("k3s-suite-left-over", "removing what is left over", _REMOVAL_SECONDS, RuntimeError, print):
+        for owner in containers.labs(engine, _LABEL):
+            if not Path("/proc", owner).exists():
+                containers.remove(engine, owner, _LABEL)
     try:
         yield containers.create_network(engine, network_name(), {_LABEL: str(os.getpid())})
     finally:

@@ -1,0 +1,138 @@
+"""The clusters of CloudNativePG, and which of a cluster's instances a backup reads."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, urlencode
+
+from drkit.errors import KubeRefused, SourceFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from drkit.cluster.kube import Api, Object
+
+ROOT = "/apis/postgresql.cnpg.io/v1"
+CLUSTER_LABEL = "cnpg.io/cluster"
+CONTAINER = "postgres"
+WAIT_SECONDS = 120.0
+"""How long a source waits for a primary: longer than a failover takes where nothing is tuned (about a minute)."""
+_LOOK_SECONDS = 1.0
+_NOT_FOUND = 404
+
+Role = Literal["primary", "replica"]
+
+
+@dataclass(frozen=True, order=True)
+class PostgresCluster:
+    """A cluster by its name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A running server of a cluster: its pod, and the container by its id, which a restart changes."""
+
+    cluster: PostgresCluster
+    pod: str
+    role: Role
+    container_id: str
+
+
+def clusters(kube: Api) -> list[PostgresCluster]:
+    """All clusters of all namespaces; none where CloudNativePG is not installed.
+
+    Raises:
+        SourceFailed: the API does not answer, or does not let us list them.
+    """
+    try:
+        found = [each for page in kube.pages(f"{ROOT}/clusters") for each in page["items"]]
+    except KubeRefused as error:
+        if error.status == _NOT_FOUND:
+            return []
+        raise
+    return sorted(PostgresCluster(each["metadata"]["namespace"], each["metadata"]["name"]) for each in found)
+
+
+def instance(
+    kube: Api, cluster: PostgresCluster, wanted: Role, *, pause: Callable[[float], None] = time.sleep
+) -> Instance:
+    """The instance to read: the primary, or where it is wanted and there is one, a replica.
+
+    Waits while a cluster fails over.
+
+    Raises:
+        SourceFailed: there is no such cluster, or it had no primary within ``WAIT_SECONDS``.
+    """
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        found = _now(kube, cluster, wanted)
+        if isinstance(found, Instance):
+            return found
+        if time.monotonic() > until:
+            raise SourceFailed(
+                f"{cluster}: {found}, after {WAIT_SECONDS:.0f} s of waiting",
+                f"look at it: kubectl get clusters.postgresql.cnpg.io -n {cluster.namespace} {cluster.name}",
+            )
+        pause(_LOOK_SECONDS)
+
+
+def is_still(kube: Api, read: Instance) -> bool:
+    """Whether the instance that was read runs on, in the role that it had."""
+    return _now(kube, read.cluster, read.role) == read
+
+
+def _now(kube: Api, cluster: PostgresCluster, wanted: Role) -> Instance | str:
+    namespace = quote(cluster.namespace, safe="")
+    try:
+        found = kube.get(f"{ROOT}/namespaces/{namespace}/clusters/{quote(cluster.name, safe='')}")
+    except KubeRefused as error:
+        if error.status == _NOT_FOUND:
+            raise SourceFailed(
+                f"there is no CloudNativePG cluster {cluster}", "mend databases: in the configuration, or the cluster"
+            ) from None
+        raise
+    query = urlencode({"labelSelector": f"{CLUSTER_LABEL}={cluster.name}"})
+    pods = kube.get(f"/api/v1/namespaces/{namespace}/pods?{query}")["items"]
+    return choose(cluster, found, pods, wanted)
+
+
+def choose(cluster: PostgresCluster, found: Object, pods: Iterable[Object], wanted: Role) -> Instance | str:
+    """The instance to read, or why there is none just now. Pure.
+
+    Args:
+        cluster: its name.
+        found: the cluster's object.
+        pods: its pods.
+        wanted: ``replica`` where one is preferred; the primary is read where none is ready.
+    """
+    status = found.get("status") or {}
+    primary, target = status.get("currentPrimary"), status.get("targetPrimary")
+    if not primary:
+        return "it has no primary yet"
+    if target != primary:
+        return f"its primary is changing from {primary} to {target}"
+    ready = {pod["metadata"]["name"]: started for pod in pods if (started := _container_id(pod))}
+    replicas = sorted(name for name in ready if name in (status.get("instanceNames") or []) and name != primary)
+    if wanted == "replica" and replicas:
+        return Instance(cluster, replicas[0], "replica", ready[replicas[0]])
+    if primary not in ready:
+        return f"its primary {primary} is not ready"
+    return Instance(cluster, primary, "primary", ready[primary])
+
+
+def _container_id(pod: Object) -> str:
+    """The id of the container with the server, where it is ready and nobody has begun to end it."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return ""
+    containers = (pod.get("status") or {}).get("containerStatuses") or []
+    return next(
+        (str(each.get("containerID", "")) for each in containers if each["name"] == CONTAINER and each.get("ready")), ""
+    )

@@ -1,0 +1,268 @@
+"""How k3s on a node was told what to be, and where it keeps its files: pure functions over the texts of its files.
+
+Rules are k3s's own: docs.k3s.io/installation/configuration, and pkg/configfilearg/parser.go, which puts what stands in
+its configuration files before the words of the command line. So those count most, then the files, then the environment.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from drkit.errors import SourceFailed
+from drkit.masking import register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DATA_DIRECTORY = "/var/lib/rancher/k3s"
+CONFIG = "/etc/rancher/k3s/config.yaml"
+CONFIG_PARTS = "/etc/rancher/k3s/config.yaml.d/*.yaml"
+SERVER_UNIT, AGENT_UNIT = "k3s", "k3s-agent"
+
+
+def units(name: str) -> tuple[str, ...]:
+    """A service's units, and what changes them, in the order in which later ones count more."""
+    return (
+        f"/usr/lib/systemd/system/{name}.service",
+        f"/usr/local/lib/systemd/system/{name}.service",
+        f"/etc/systemd/system/{name}.service",
+        f"/etc/systemd/system/{name}.service.d/*.conf",
+    )
+
+
+def environments(name: str) -> tuple[str, ...]:
+    """Where a service's environment can stand."""
+    return (
+        f"/etc/default/{name}",
+        f"/etc/sysconfig/{name}",
+        f"/etc/systemd/system/{name}.service.env",
+        f"/etc/rancher/k3s/{name}.env",
+    )
+
+
+_MOST_NODES = 50_000
+"""Aliases multiply: a file of one page can stand for billions of values. A real one has dozens."""
+_SHORT = {"-d": "data-dir", "-s": "server", "-t": "token", "-c": "config"}
+_SWITCHES = frozenset({"cluster-init"})
+_VARIABLES = {
+    "K3S_DATA_DIR": "data-dir",
+    "K3S_URL": "server",
+    "K3S_TOKEN": "token",
+    "K3S_TOKEN_FILE": "token-file",
+    "K3S_CLUSTER_INIT": "cluster-init",
+    "K3S_CONFIG_FILE": "config",
+    "K3S_DATASTORE_ENDPOINT": "datastore-endpoint",
+    "K3S_DATASTORE_CAFILE": "datastore-cafile",
+    "K3S_DATASTORE_CERTFILE": "datastore-certfile",
+    "K3S_DATASTORE_KEYFILE": "datastore-keyfile",
+}
+_NAMES = frozenset({*_VARIABLES.values(), "etcd-snapshot-dir"})
+_ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of k3s's settings concerns its datastore; paths are absolute, and empty where nothing was said."""
+
+    data_directory: str = DATA_DIRECTORY
+    config: str = CONFIG
+    endpoint: str = field(default="", repr=False)
+    cafile: str = ""
+    certfile: str = ""
+    keyfile: str = ""
+    cluster_init: bool = False
+    server: str = ""
+    token: str = field(default="", repr=False)
+    snapshot_directory: str = ""
+
+    @property
+    def moved(self) -> bool:
+        """Whether k3s keeps its data elsewhere than usual."""
+        return self.data_directory != DATA_DIRECTORY
+
+    @property
+    def server_directory(self) -> str:
+        """Where a server keeps what is its own."""
+        return f"{self.data_directory}/server"
+
+    @property
+    def database_directory(self) -> str:
+        """Where a server keeps its datastore."""
+        return f"{self.server_directory}/db"
+
+
+def settings(files: Mapping[str, bytes], unit: str = SERVER_UNIT) -> Settings:
+    """The settings that these files come to.
+
+    Args:
+        files: texts by absolute path; units, environment files and configuration files.
+        unit: the service whose settings they are.
+
+    Raises:
+        SourceFailed: one of them cannot be understood.
+    """
+    environment: dict[str, str] = {}
+    words: list[str] = []
+    for path, text in _matching(files, units(unit)):
+        told = _unit(path, text)
+        environment |= told.environment
+        words = told.words or words
+    for _, text in _matching(files, environments(unit)):
+        environment |= _environment(text.decode(errors="replace"))
+    named = {_VARIABLES[key]: value for key, value in environment.items() if key in _VARIABLES and value}
+    line = _options(words)
+    config = line.get("config") or named.get("config") or CONFIG
+    for path in (config, *(path for path, _ in _matching(files, (CONFIG_PARTS,)))):
+        named |= _configuration(path, files.get(path, b""))
+    return _settings({**named, **line}, config)
+
+
+def _matching(files: Mapping[str, bytes], patterns: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """The files of these patterns, whose "*" stands in the last part, in the order of patterns and names."""
+    for pattern in patterns:
+        begin, star, end = pattern.partition("*")
+        for path in sorted(files):
+            if path == pattern or (star and path.startswith(begin) and path.endswith(end)):
+                yield path, files[path]
+
+
+@dataclass(frozen=True)
+class _Unit:
+    environment: dict[str, str]
+    words: list[str]
+
+
+def _unit(path: str, text: bytes) -> _Unit:
+    """What a systemd unit sets and starts (systemd.service(5), systemd.exec(5))."""
+    environment: dict[str, str] = {}
+    words: list[str] = []
+    joined = re.sub(r"\\\n", " ", text.decode(errors="replace"))
+    for line in joined.splitlines():
+        key, _, value = line.strip().partition("=")
+        try:
+            if key == "Environment":
+                environment |= dict(word.split("=", 1) for word in shlex.split(value) if "=" in word)
+            elif key == "ExecStart":
+                words = shlex.split(value)
+        except ValueError as error:
+            raise SourceFailed(f"{path}: {key} cannot be split into words: {error}") from None
+    return _Unit(environment, words)
+
+
+def _environment(text: str) -> dict[str, str]:
+    found = {}
+    for line in text.splitlines():
+        match = _ENV_LINE.fullmatch(line)
+        if match:
+            value = match[2].strip()
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+                value = value[1:-1]
+            found[match[1]] = value
+    return found
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """The options of ``k3s server``; those that do not matter here are passed over."""
+    found: dict[str, str] = {}
+    rest = iter(words)
+    for word in rest:
+        name, has_value, value = word.partition("=")
+        name = _SHORT.get(name) or (name[2:] if name.startswith("--") else "")
+        if name in _SWITCHES:
+            found[name] = value if has_value else "true"
+        elif name in _NAMES:
+            found[name] = value if has_value else next(rest, "")
+    return found
+
+
+def _configuration(path: str, text: bytes) -> dict[str, str]:
+    """A configuration file's keys, those that matter here."""
+    loader = YAML(typ="rt", pure=True)
+    loader.allow_duplicate_keys = True
+    try:
+        document = loader.load(BytesIO(text))
+        _count(document, [_MOST_NODES])
+    except (YAMLError, RecursionError, ValueError) as error:
+        raise SourceFailed(f"{path}: not the YAML of a configuration: {type(error).__name__}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SourceFailed(f"{path}: expected keys and values")
+    return {
+        str(key): str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in document.items()
+        if key in _NAMES and value is not None
+    }
+
+
+def _count(node: Any, budget: list[int]) -> None:
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise ValueError("more values than a configuration has")
+    if isinstance(node, dict):
+        for value in node.values():
+            _count(value, budget)
+    elif isinstance(node, list):
+        for value in node:
+            _count(value, budget)
+
+
+def _settings(chosen: Mapping[str, str], config: str) -> Settings:
+    for secret in ("token", "datastore-endpoint"):
+        if secret in chosen:
+            register(chosen[secret])
+    return Settings(
+        data_directory=chosen.get("data-dir", DATA_DIRECTORY).rstrip("/") or "/",
+        config=config,
+        endpoint=chosen.get("datastore-endpoint", ""),
+        cafile=chosen.get("datastore-cafile", ""),
+        certfile=chosen.get("datastore-certfile", ""),
+        keyfile=chosen.get("datastore-keyfile", ""),
+        cluster_init=chosen.get("cluster-init", "").lower() in {"true", "1", "t"},
+        server=chosen.get("server", ""),
+        token=chosen.get("token", ""),
+        snapshot_directory=chosen.get("etcd-snapshot-dir", ""),
+    )
+
+
+def kept(found: Settings) -> tuple[str, ...]:
+    """What of k3s's own on a node a rebuild needs, servers' and agents'; patterns whose "*" stands for any characters.
+
+    Not the datastore, and not what an agent's containers left.
+    """
+    data, server = found.data_directory, found.server_directory
+    services = [
+        path
+        for name in (SERVER_UNIT, AGENT_UNIT)
+        for path in (
+            *units(name)[:-1],
+            f"/etc/systemd/system/{name}.service.d",
+            *environments(name),
+            f"/etc/init.d/{name}",
+        )
+    ]
+    return (
+        *(f"{server}/{name}" for name in ("token", "node-token", "agent-token", "cred", "tls", "manifests")),
+        f"{data}/agent/etc/containerd/*.tmpl",
+        f"{data}/agent/pod-manifests",
+        "/etc/rancher/k3s/config.yaml*",
+        "/etc/rancher/k3s/registries.yaml",
+        "/etc/rancher/node",
+        found.config,
+        *services,
+    )
+
+
+def token_password(token: str) -> str:
+    """The secret part of a token: ``K10<hash>::<user>:<password>``, or the password alone (docs.k3s.io/cli/token)."""
+    token = token.strip()
+    if token.startswith("K10") and "::" in token:
+        return token.partition("::")[2].partition(":")[2]
+    return token

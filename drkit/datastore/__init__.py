@@ -1,0 +1,1 @@
+"""The cluster's datastore: finding out which kind it is, and what proves that a copy of it is whole."""

@@ -1,0 +1,58 @@
+"""What the code that reads a database needs of a connection: ask a statement, get rows. psycopg's is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Row = tuple[Any, ...]
+
+LOCK_NOT_AVAILABLE = "55P03"
+UNDEFINED_TABLE = "42P01"
+
+
+class StatementFailed(Exception):
+    """The server refused a statement, or the connection to it was lost; ``sqlstate`` is empty where it said nothing."""
+
+    def __init__(self, message: str, sqlstate: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class Rows(Protocol):
+    """What a statement answered."""
+
+    def fetchone(self) -> Row | None:
+        """The next row; nothing where there is none."""
+        ...
+
+    def fetchall(self) -> Sequence[Row]:
+        """The rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+class Session(Protocol):
+    """A connection on which one statement follows another."""
+
+    def execute(self, query: str, /) -> Rows:
+        """Run one statement to its end.
+
+        Numbers, texts, truth values, nulls, arrays and JSON come as what they are in Python.
+        """
+        ...
+
+
+class OwnSession(Session, Protocol):
+    """A session of drkit's own beside a dump; it raises ``StatementFailed``."""
+
+    def cancel(self) -> None:
+        """End the statement that runs, from another thread."""
+        ...
+
+    def close(self) -> None:
+        """End the session."""
+        ...

@@ -1,0 +1,44 @@
+"""Which volumes of the cluster no source covers, as its API tells now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drkit.cluster import api, kubeconfig, volumes
+from drkit.errors import SourceFailed
+from drkit.sources.cnpg import CnpgDatabaseSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from drkit.cluster.kube import Api, Object
+    from drkit.cluster.volumes import Volume
+    from drkit.config.model import Config
+    from drkit.sources.port import Source
+
+
+def uncovered(config: Config, sources: Iterable[Source]) -> tuple[list[Volume], list[str]]:
+    """The volumes, and what to warn of: that they could not be listed.
+
+    Args:
+        config: where no kubeconfig is, there are no volumes to speak of.
+        sources: all that the configuration means.
+    """
+    if config.cluster.kubeconfig is None:
+        return [], []
+    covered = {source.cluster for source in sources if isinstance(source, CnpgDatabaseSource)}
+    kube = api.connect(kubeconfig.read(config.cluster.kubeconfig))
+    try:
+        return volumes.uncovered(
+            _all(kube, "/api/v1/persistentvolumes"),
+            _all(kube, "/api/v1/persistentvolumeclaims"),
+            _all(kube, "/api/v1/pods"),
+            _all(kube, "/apis/apps/v1/statefulsets"),
+            covered,
+        ), []
+    except SourceFailed as error:
+        return [], [f"which volumes no source covers is not known: {error.message}"]
+
+
+def _all(kube: Api, path: str) -> list[Object]:
+    return [each for page in kube.pages(path) for each in page["items"]]
