@@ -160,7 +160,7 @@ class Export:
         except SourceFailed as error:
             if isinstance(error, KubeUnreachable):
                 self._see_whether_it_is_gone()
-            return _Failed(kind, error.message)
+            return _Failed(kind, (self._gone or error).message)
 
     def _see_whether_it_is_gone(self) -> None:
         """A server that does not answer at all is not asked for every other kind too."""
