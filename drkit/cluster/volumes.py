@@ -86,7 +86,7 @@ def _users(pods: Iterable[Object]) -> dict[Claim, set[str]]:
         user = f"{owner['kind']}/{owner['name']}" if owner else f"Pod/{name}"
         for volume in (pod.get("spec") or {}).get("volumes") or []:
             claim = volume.get("persistentVolumeClaim")
-            mounted = claim["claimName"] if claim else f"{name}-{volume['name']}" if volume.get("ephemeral") else None
+            mounted = claim["claimName"] if claim else f"{name}-{volume['name']}" if "ephemeral" in volume else None
             if mounted:
                 found.setdefault((namespace, mounted), set()).add(user)
     return found
