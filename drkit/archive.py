@@ -234,12 +234,13 @@ class Writer:
     """
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write = write
+        self.write = write
+        """Takes an entry's content, between ``begin`` and ``end``."""
 
     def add(self, entry: Entry, content: bytes = b"") -> None:
         """Write an entry whose content is in memory; ``entry.size`` does not count."""
         self.begin(entry, len(content))
-        self._write(content)
+        self.write(content)
         self.end(len(content))
 
     def begin(self, entry: Entry, size: int) -> None:
@@ -249,12 +250,12 @@ class Writer:
         header.type = types[entry.kind]
         header.size, header.mode, header.linkname = size, entry.mode, entry.target
         header.uid, header.gid, header.mtime = entry.owner, entry.group, 0
-        self._write(header.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+        self.write(header.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
 
     def end(self, size: int) -> None:
         """Fill up after an entry of ``size`` bytes."""
-        self._write(bytes(-size % _BLOCK))
+        self.write(bytes(-size % _BLOCK))
 
     def close(self) -> None:
         """Mark the archive's end; whoever gave ``write`` closes what is behind it."""
-        self._write(_END + _END)
+        self.write(_END + _END)

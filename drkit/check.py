@@ -20,7 +20,7 @@ from drkit.vault.configured import repository
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from drkit.config.model import Config, Database, VaultConfig
+    from drkit.config.model import Config, VaultConfig
 
 _SELF_TEST_SECONDS = 60.0
 
@@ -46,10 +46,24 @@ def everything(config: Config) -> list[Result]:
     for vault_name, vault in config.vaults.items():
         results.append(_look(f"vault {vault_name}", partial(_vault, config, str(vault_name), vault)))
     results.append(_look("signing key", partial(_signing_key, config)))
+    results += _cluster(config)
     for database in config.databases:
-        name = database.name if isinstance(database, DsnDatabase) else database.cnpg
-        results.append(_look(f"database {name}", partial(_database, config, database)))
+        if isinstance(database, DsnDatabase):
+            results.append(_look(f"database {database.name}", partial(_database, config, database)))
     return results
+
+
+def _cluster(config: Config) -> list[Result]:
+    """The cluster's API, each of its machines, and its PostgreSQL clusters."""
+    if config.cluster.kubeconfig is None and not config.cluster.servers:
+        return []
+    from drkit.cluster import check as clusters  # noqa: PLC0415 - who backs up databases alone does not wait for it
+
+    try:
+        looks = clusters.looks(config)
+    except DrkitError as error:
+        return [Result("cluster", ok=False, said=error.message, hint=error.hint, exit_code=error.exit_code)]
+    return [_look(what, action) for what, action in looks]
 
 
 def _look(what: str, action: Callable[[], str]) -> Result:
@@ -89,7 +103,7 @@ def _signing_key(config: Config) -> str:
     return f"pinned: {', '.join(sorted(pinned))}"
 
 
-def _database(config: Config, database: Database) -> str:
+def _database(config: Config, database: DsnDatabase) -> str:
     import psycopg  # noqa: PLC0415 - see Dsn.connect
 
     dsn = dsn_of(database, "databases")

@@ -12,6 +12,7 @@ from drkit.cluster.execution import execute
 from drkit.cluster.kube import Discovery
 from drkit.cluster.transport import LARGEST_BYTES, TooLarge, Transport
 from drkit.errors import DrkitError, KubeExpired, KubeRefused, KubeUnreachable
+from drkit.manifests.emit import emit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,8 +126,8 @@ class HttpApi:
         """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
         headers = {"Accept": _JSON, "Content-Type": _APPLY}
-        # JSON is YAML, and a great deal quicker to read.
-        body = json.dumps(obj, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        # As YAML, not as JSON: the server reads it with a YAML parser, which breaks lines inside JSON's text at U+0085.
+        body = emit(obj).encode()
         try:
             answer = self._transport.request("PATCH", f"{path}?{urlencode(query)}", headers=headers, body=body)
         except TooLarge:

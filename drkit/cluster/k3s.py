@@ -24,19 +24,28 @@ if TYPE_CHECKING:
 DATA_DIRECTORY = "/var/lib/rancher/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
 CONFIG_PARTS = "/etc/rancher/k3s/config.yaml.d/*.yaml"
-UNITS = (
-    "/usr/lib/systemd/system/k3s.service",
-    "/usr/local/lib/systemd/system/k3s.service",
-    "/etc/systemd/system/k3s.service",
-    "/etc/systemd/system/k3s.service.d/*.conf",
-)
-"""The server's unit and what changes it, in the order in which later ones count more."""
-ENVIRONMENTS = (
-    "/etc/default/k3s",
-    "/etc/sysconfig/k3s",
-    "/etc/systemd/system/k3s.service.env",
-    "/etc/rancher/k3s/k3s.env",
-)
+SERVER_UNIT, AGENT_UNIT = "k3s", "k3s-agent"
+
+
+def units(name: str) -> tuple[str, ...]:
+    """A service's units, and what changes them, in the order in which later ones count more."""
+    return (
+        f"/usr/lib/systemd/system/{name}.service",
+        f"/usr/local/lib/systemd/system/{name}.service",
+        f"/etc/systemd/system/{name}.service",
+        f"/etc/systemd/system/{name}.service.d/*.conf",
+    )
+
+
+def environments(name: str) -> tuple[str, ...]:
+    """Where a service's environment can stand."""
+    return (
+        f"/etc/default/{name}",
+        f"/etc/sysconfig/{name}",
+        f"/etc/systemd/system/{name}.service.env",
+        f"/etc/rancher/k3s/{name}.env",
+    )
+
 
 _MOST_NODES = 50_000
 """Aliases multiply: a file of one page can stand for billions of values. A real one has dozens."""
@@ -89,22 +98,23 @@ class Settings:
         return f"{self.server_directory}/db"
 
 
-def settings(files: Mapping[str, bytes]) -> Settings:
+def settings(files: Mapping[str, bytes], unit: str = SERVER_UNIT) -> Settings:
     """The settings that these files come to.
 
     Args:
         files: texts by absolute path; units, environment files and configuration files.
+        unit: the service whose settings they are.
 
     Raises:
         SourceFailed: one of them cannot be understood.
     """
     environment: dict[str, str] = {}
     words: list[str] = []
-    for path, text in _matching(files, UNITS):
+    for path, text in _matching(files, units(unit)):
         told = _unit(path, text)
         environment |= told.environment
         words = told.words or words
-    for _, text in _matching(files, ENVIRONMENTS):
+    for _, text in _matching(files, environments(unit)):
         environment |= _environment(text.decode(errors="replace"))
     named = {_VARIABLES[key]: value for key, value in environment.items() if key in _VARIABLES and value}
     line = _options(words)
@@ -219,6 +229,34 @@ def _settings(chosen: Mapping[str, str], config: str) -> Settings:
         server=chosen.get("server", ""),
         token=chosen.get("token", ""),
         snapshot_directory=chosen.get("etcd-snapshot-dir", ""),
+    )
+
+
+def kept(found: Settings) -> tuple[str, ...]:
+    """What of k3s's own on a node a rebuild needs, servers' and agents'; patterns whose "*" stands for any characters.
+
+    Not the datastore, and not what an agent's containers left.
+    """
+    data, server = found.data_directory, found.server_directory
+    services = [
+        path
+        for name in (SERVER_UNIT, AGENT_UNIT)
+        for path in (
+            *units(name)[:-1],
+            f"/etc/systemd/system/{name}.service.d",
+            *environments(name),
+            f"/etc/init.d/{name}",
+        )
+    ]
+    return (
+        *(f"{server}/{name}" for name in ("token", "node-token", "agent-token", "cred", "tls", "manifests")),
+        f"{data}/agent/etc/containerd/*.tmpl",
+        f"{data}/agent/pod-manifests",
+        "/etc/rancher/k3s/config.yaml*",
+        "/etc/rancher/k3s/registries.yaml",
+        "/etc/rancher/node",
+        found.config,
+        *services,
     )
 
 

@@ -46,7 +46,7 @@ class LocalNode:
         # The kernel kills what drkit itself starts when drkit dies: ``setsid`` alone, so that the watcher can clean up.
         command = ["setsid", "--fork", "--wait", *watched.command(argv, size=size, deadline=deadline)]
         child = process.spawn(command, env=process.clean_environment(), stdin=subprocess.PIPE)
-        return watched.Running(child, argv[0], self._lost)
+        return watched.Running(child, f"{self.name}: {argv[0]}", self._lost)
 
     def _lost(self, said: str) -> NodeUnreachable:
         return NodeUnreachable(f"{self.name}: a program's end was not seen\n{process.tail(said)}")

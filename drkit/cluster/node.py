@@ -32,6 +32,10 @@ class Output(Protocol):
         """
         ...
 
+    def end(self) -> None:
+        """End the program, there as well as here: its output ends too. Leaving ``open``'s body does it."""
+        ...
+
 
 class Node(Protocol):
     """A host: commands are argument lists, never shell text, and reach the node with exactly these arguments.

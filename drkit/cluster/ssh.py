@@ -121,7 +121,7 @@ class SshNode:
             env=process.clean_environment(),
             stdin=subprocess.PIPE,
         )
-        return watched.Running(child, argv[0], self._lost)
+        return watched.Running(child, f"{self.name}: {argv[0]}", self._lost)
 
     def _where(self) -> Path:
         assert self._socket is not None  # noqa: S101 - made by _line()

@@ -189,12 +189,22 @@ class Running:
         if done.status != 0:
             raise SourceFailed(f"{self._program} ended with status {done.status}\n{process.tail(done.stderr)}")
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End it, there as well as here."""
         with suppress(OSError):
             self._stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._child.wait(_PATIENCE_SECONDS)
+        # It may be writing what nobody reads any more.
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while self._child.poll() is None and time.monotonic() < until:
+            if select.select([self.fileno()], [], [], 0.05)[0] and not os.read(self.fileno(), _BLOCK):
+                with suppress(subprocess.TimeoutExpired):
+                    self._child.wait(max(0.0, until - time.monotonic()))
+        if self._child.poll() is None:
+            self._child.kill()
+
+    def close(self) -> None:
+        """End it, and forget it."""
+        self.end()
         process.stop(self._child)
 
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from drkit.datastore import header, status
 from drkit.errors import SourceFailed, VerificationFailed
-from drkit.sources.passing import Copied, Incoming, passing
+from drkit.sources.passing import Copied, passing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from drkit.cluster.node import Node, Output
+    from drkit.datastore.bolt import Source
     from drkit.datastore.look import Seen
-    from drkit.sources.passing import Passing
+    from drkit.sources.passing import Passing, Prepared, Write
 
 _SNAPSHOT_SECONDS = 600.0
 """Until k3s has written the snapshot: a few gigabytes, with low priority."""
@@ -88,7 +89,7 @@ def snapshot(node: Node, seen: Seen, label: str) -> Iterator[Passing]:
     metadata = f"{directory}/../.metadata"
     argv = ["sh", "-c", _SCRIPT, "sh", directory, metadata, header.plain(label), *where]
 
-    def prepare(output: Output) -> Callable[[Incoming, Callable[[bytes], None]], dict[str, Any]]:
+    def prepare(output: Output) -> Prepared:
         (size,) = header.lines(output, 1, _SNAPSHOT_SECONDS, node.name)
         return lambda incoming, write: examined(incoming, write, int(size) if size.isdigit() else -1, seen)
 
@@ -96,7 +97,7 @@ def snapshot(node: Node, seen: Seen, label: str) -> Iterator[Passing]:
         yield stream
 
 
-def examined(incoming: Incoming, write: Callable[[bytes], None], size: int, seen: Seen) -> dict[str, Any]:
+def examined(incoming: Source, write: Write, size: int, seen: Seen) -> dict[str, Any]:
     """Pass a snapshot of ``size`` bytes (below 0: unknown) on, and say what it is.
 
     Raises:

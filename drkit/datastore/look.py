@@ -99,19 +99,29 @@ def _run(node: Node, argv: Sequence[str]) -> bytes:
     return done.stdout
 
 
+def told(node: Node, unit: str = k3s.SERVER_UNIT) -> Settings:
+    """What k3s on a node was told.
+
+    Raises:
+        SourceFailed: its files cannot be read or understood.
+    """
+    files = collect(node, (*k3s.units(unit), *k3s.environments(unit), k3s.CONFIG, k3s.CONFIG_PARTS))
+    try:
+        settings = k3s.settings(files, unit)
+        if settings.config not in files:
+            settings = k3s.settings({**files, **collect(node, (settings.config,))}, unit)
+    except SourceFailed as error:
+        raise SourceFailed(f"{node.name}: {error.message}") from None
+    return settings
+
+
 def look(node: Node) -> Seen:
     """Look at a server.
 
     Raises:
         SourceFailed: its files cannot be read or understood, or it has no k3s.
     """
-    files = collect(node, (*k3s.UNITS, *k3s.ENVIRONMENTS, k3s.CONFIG, k3s.CONFIG_PARTS))
-    try:
-        settings = k3s.settings(files)
-        if settings.config not in files:
-            settings = k3s.settings({**files, **collect(node, (settings.config,))})
-    except SourceFailed as error:
-        raise SourceFailed(f"{node.name}: {error.message}") from None
+    settings = told(node)
     database = settings.database_directory
     argv = ["sh", "-c", _THERE, "sh", f"{database}/etcd/member", f"{database}/state.db"]
     etcd, sqlite, version, *_ = [*_run(node, argv).decode(errors="replace").splitlines(), ""]
@@ -119,7 +129,9 @@ def look(node: Node) -> Seen:
     if token:
         register(token)
         register(k3s.token_password(token))
-    return Seen(settings, etcd == "yes", sqlite == "yes", version, token)
+    # It begins with "k3s version", then comes the number.
+    number = next((word for word in version.split() if word.startswith("v") and word[1:2].isdigit()), version)
+    return Seen(settings, etcd == "yes", sqlite == "yes", number, token)
 
 
 def decide(seen: Seen) -> Kind:

@@ -29,38 +29,6 @@ _CLUSTER_PARTS: Final = 5
 _NAMESPACED_PARTS: Final = 6
 
 
-class Whole:
-    """A stream that has an end only where it is what was sealed.
-
-    Args:
-        read: gives up to so many bytes; none at the end.
-        size: bytes that were sealed.
-        sha256: theirs (hex).
-    """
-
-    def __init__(self, read: Callable[[int], bytes], size: int, sha256: str) -> None:
-        self._read, self._size, self._sha256 = read, size, sha256
-        self._count, self._digest = 0, hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        """Up to so many bytes; none at the end.
-
-        Raises:
-            VerificationFailed: it ends, and is not what was sealed.
-        """
-        block = self._read(size)
-        self._count += len(block)
-        self._digest.update(block)
-        ended = not block and size
-        if self._count > self._size or (
-            ended and (self._count, self._digest.hexdigest()) != (self._size, self._sha256)
-        ):
-            raise VerificationFailed(
-                "the archive of the manifests is not what was sealed", "choose another recovery point: drkit points"
-            )
-        return block
-
-
 def kinds(details: Mapping[str, Any]) -> dict[str, Resource]:
     """The kinds that an export holds, by their directory.
 

@@ -74,4 +74,6 @@ def _try(api: Api, kind: Resource, obj: Object) -> tuple[int, Refusal | None]:
         return error.status, Refusal(named, namespace, name, error.message)
     except ValueError:
         return 0, Refusal(named, namespace, name, "no object can have such a name")
+    except RecursionError:
+        return 0, Refusal(named, namespace, name, "it is nested too deep")
     return 0, None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from drkit.cluster.kube import Object, Resource
 
-_KINDS: Final[Mapping[tuple[str, str], str]] = {
+KINDS: Final[Mapping[tuple[str, str], str]] = {
     ("", "events"): "what happened, not what shall be",
     ("events.k8s.io", "events"): "what happened, not what shall be",
     ("", "nodes"): "nodes register themselves",
@@ -30,6 +30,7 @@ _KINDS: Final[Mapping[tuple[str, str], str]] = {
     ("storage.k8s.io", "csistoragecapacities"): "kept by the drivers",
     ("storage.k8s.io", "volumeattachments"): "of volumes and nodes of this cluster",
 }
+"""Kinds of which no object is applied."""
 _OWNED_BY_NAMESPACE: Final = frozenset({"kube-root-ca.crt"})
 _TOKENS: Final = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 _OF_A_NODE: Final = ".node-password.k3s"
@@ -42,7 +43,7 @@ _PACKAGED_CHART: Final = "https://%{KUBERNETES_API}%/static/charts/"
 
 def reason(obj: Object, kind: Resource) -> str:
     """Why an object is not applied by a restore; empty where it is."""
-    found = _KINDS.get((kind.group, kind.plural))
+    found = KINDS.get((kind.group, kind.plural))
     if found:
         return found
     if "create" not in kind.verbs:

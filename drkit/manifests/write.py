@@ -37,7 +37,7 @@ def write_out(read: Callable[[int], bytes], details: Mapping[str, Any], director
     try:
         for path, pieces in files(read, details):
             place = partial / path
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _directory(place.parent)
             handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.writelines(pieces)
@@ -47,3 +47,10 @@ def write_out(read: Callable[[int], bytes], details: Mapping[str, Any], director
         shutil.rmtree(partial, ignore_errors=True)
     state.sync_directory(directory.parent)
     return count
+
+
+def _directory(path: Path) -> None:
+    """Make a directory and those above it, each private: ``Path.mkdir`` gives its mode to the last one alone."""
+    if not path.exists():
+        _directory(path.parent)
+        path.mkdir(mode=0o700)

@@ -15,7 +15,7 @@ from drkit.manifests import diff as manifests
 from drkit.manifests import read as exports
 from drkit.points import document
 from drkit.points.diff import Change, mapping
-from drkit.restore.stream import feed
+from drkit.restore.stream import Whole, feed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ def _objects(old: SourceEntry, new: SourceEntry, vaults: Mapping[str, Vault]) ->
 
         def wished(source: SourceEntry) -> Any:
             reader = opened.enter_context(vaults[source.vault].open(source.archive))
-            whole = exports.Whole(reader.read, source.size, source.sha256)
+            whole = Whole(reader, source)
             return exports.wished(exports.objects(whole.read, source.details))
 
         found = manifests.compare(wished(old), wished(new))

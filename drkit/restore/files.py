@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from drkit import state
 from drkit.errors import TargetNotEmpty
+from drkit.manifests import write as manifests
 from drkit.points import names
-from drkit.restore.stream import feed
+from drkit.restore.stream import Whole, feed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from drkit.observe.progress import Reporter
+    from drkit.observe.progress import Reporter, Task
     from drkit.points.descriptor import SourceEntry
     from drkit.vault.port import Vault
 
@@ -22,29 +23,47 @@ if TYPE_CHECKING:
 def write_out(
     directory: Path, sources: Sequence[SourceEntry], vaults: Mapping[str, Vault], reporter: Reporter
 ) -> list[Path]:
-    """Write each source's archive to a file of its own, readable by its owner alone; under its name only when whole.
+    """Write each source's archive to a file or directory of its own, readable by its owner alone, whole or not at all.
 
     Raises:
         TargetNotEmpty: a file of that name is there; none is overwritten.
         VerificationFailed: an archive is not what was sealed.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    places = {source.name: directory / f"{names.slug(source.name)}-{source.file}" for source in sources}
-    there = [str(path) for path in places.values() if path.exists()]
+    places = {source.name: directory / _called(source) for source in sources}
+    there = [str(path) for path in places.values() if os.path.lexists(path)]
     if there:
         raise TargetNotEmpty(f"{', '.join(there)} is there already; nothing was written", "choose an empty directory")
     for source in sources:
-        place = places[source.name]
-        partial = place.with_name(f".{place.name}.partial")
-        try:
-            with reporter.task(source.name) as task:
-                handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-                with os.fdopen(handle, "wb") as file:
-                    feed(vaults[source.vault], source, file.write, task)
-                    file.flush()
-                    os.fsync(file.fileno())
-            partial.replace(place)
-        finally:
-            partial.unlink(missing_ok=True)
+        write = _TREES.get(source.kind, _as_file)
+        with reporter.task(source.name) as task:
+            write(vaults[source.vault], source, places[source.name], task)
     state.sync_directory(directory)
     return list(places.values())
+
+
+def _called(source: SourceEntry) -> str:
+    name = names.slug(source.name)
+    return name if source.kind in _TREES else f"{name}-{source.file}"
+
+
+def _as_file(vault: Vault, source: SourceEntry, place: Path, task: Task) -> None:
+    partial = place.with_name(f".{place.name}.partial")
+    try:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            feed(vault, source, file.write, task)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(place)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _manifests(vault: Vault, source: SourceEntry, place: Path, _: Task) -> None:
+    with vault.open(source.archive) as reader:
+        manifests.write_out(Whole(reader, source).read, source.details, place)
+
+
+_TREES: dict[str, Callable[[Vault, SourceEntry, Path, Task], None]] = {"manifests": _manifests}
+"""Kinds whose archive becomes a directory."""

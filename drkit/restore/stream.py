@@ -53,13 +53,48 @@ def feed(
             size += len(block)
             if task is not None:
                 task.update(size, source.size)
-    if size != source.size or digest.hexdigest() != source.sha256:
+    compare(source, size, digest.hexdigest())
+    write(held)
+
+
+class Whole:
+    """An archive on its way out that has an end only where it is what was sealed: for who reads it piece by piece.
+
+    Args:
+        reader: the opened archive.
+        source: as the descriptor has it.
+    """
+
+    def __init__(self, reader: Reader, source: SourceEntry) -> None:
+        self._reader, self._source = reader, source
+        self._count, self._digest = 0, hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes; none at the end.
+
+        Raises:
+            VerificationFailed: it ends, and is not what was sealed.
+        """
+        block = self._reader.read(size)
+        self._count += len(block)
+        self._digest.update(block)
+        if self._count > self._source.size or (size and not block):
+            compare(self._source, self._count, self._digest.hexdigest())
+        return block
+
+
+def compare(source: SourceEntry, size: int, sha256: str) -> None:
+    """Compare what an archive gave with what was sealed.
+
+    Raises:
+        VerificationFailed: it is not the same.
+    """
+    if (size, sha256) != (source.size, source.sha256):
         raise VerificationFailed(
             f"{source.name}: the archive {source.archive} is not what was sealed "
-            f"({size} bytes, SHA-256 {digest.hexdigest()}; expected {source.size}, {source.sha256})",
+            f"({size} bytes, SHA-256 {sha256}; expected {source.size}, {source.sha256})",
             "choose another recovery point (drkit points) and look at the vault: drkit verify",
         )
-    write(held)
 
 
 def discard(_: bytes) -> None:

@@ -36,8 +36,7 @@ def sources(config: Config) -> tuple[Source, ...]:
         ConfigurationError: the kubeconfig or a secret is not as expected.
     """
     cluster = config.cluster
-    access = kubeconfig.read(cluster.kubeconfig) if cluster.kubeconfig else None
-    connected = api.connect(access) if access else None
+    connected = connect(cluster)
     machines = machines_of(cluster, connected)
     hosts = [_host(cluster, machine) for machine in machines]
     found: list[Source] = []
@@ -47,6 +46,15 @@ def sources(config: Config) -> tuple[Source, ...]:
     if connected is not None:
         found += cnpg.sources(config, connected)
     return tuple(found)
+
+
+def connect(cluster: Cluster) -> HttpApi | None:
+    """The cluster's API, of which nothing is asked yet; none where there is no kubeconfig.
+
+    Raises:
+        ConfigurationError: the kubeconfig is not as expected.
+    """
+    return api.connect(kubeconfig.read(cluster.kubeconfig)) if cluster.kubeconfig else None
 
 
 def machines_of(cluster: Cluster, connected: HttpApi | None) -> tuple[Member, ...]:

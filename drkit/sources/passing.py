@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from drkit.errors import DrkitError, SourceFailed
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from drkit.archive import Source
     from drkit.cluster.node import Output
 
     Write = Callable[[bytes], None]
-    Work = Callable[["Incoming", Write], dict[str, Any]]
+    Work = Callable[[Write], dict[str, Any]]
+    Prepared = Callable[["Incoming", Write], dict[str, Any]]
+    Prepare = Callable[[Output], Prepared]
 
 _BLOCK = 256 * 1024
 
@@ -34,49 +37,46 @@ class Incoming:
 
 
 class Passing:
-    """A program's output on its way through ``work``, which reads it, writes what is stored, and says what it was."""
+    """Bytes on their way through ``work``, which writes what is stored and says what it was.
 
-    def __init__(self) -> None:
+    Args:
+        work: runs in a thread.
+        finish: sees that what the bytes came from ended well.
+    """
+
+    def __init__(self, work: Work, finish: Callable[[], None]) -> None:
         self._read, self._write = os.pipe()
         gate.widen(self._write)
-        self._thread: threading.Thread | None = None
-        self._output: Output | None = None
+        self._work, self._finish = work, finish
         self._details: dict[str, Any] = {}
         self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="passing", daemon=True)
 
-    def start(self, output: Output, work: Work) -> None:
+    def start(self) -> None:
         """Begin, in the background."""
-        self._output = output
-        # Descriptors of its own: the program is ended, and its pipe closed, while the thread may still read.
-        incoming, outgoing = os.dup(output.fileno()), self._write
-
-        def run() -> None:
-            try:
-                self._details = work(Incoming(incoming), lambda block: gate.write_all(outgoing, memoryview(block)))
-            except Exception as error:  # noqa: BLE001 - carried to finish(), which raises it where it can be acted on
-                self._error = error
-            finally:
-                os.close(incoming)
-                os.close(outgoing)
-
-        self._thread = threading.Thread(target=run, name="passing", daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._details = self._work(lambda block: gate.write_all(self._write, memoryview(block)))
+        except Exception as error:  # noqa: BLE001 - carried to finish(), which raises it where it can be acted on
+            self._error = error
+        finally:
+            os.close(self._write)
 
     def fileno(self) -> int:
         """What is stored."""
         return self._read
 
     def finish(self) -> None:
-        """See that the program ended well and that what it printed is what it should be.
+        """See that what the bytes came from ended well, and that they are what they should be.
 
         Raises:
             SourceFailed: one of both is not so.
         """
-        assert self._thread is not None  # noqa: S101 - started by passing()
-        assert self._output is not None  # noqa: S101 - started by passing()
         self._thread.join()
-        # Where the program failed, its words say why; what was wrong with its output is then only a consequence.
-        self._output.finish()
+        # Where a program failed, its words say why; what was wrong with its output is then only a consequence.
+        self._finish()
         if isinstance(self._error, SourceFailed):
             raise self._error
         if self._error is not None:
@@ -92,35 +92,51 @@ class Passing:
         os.close(self._read)
 
     def join(self) -> None:
-        """Wait for the thread, whose program has ended."""
-        if self._thread is not None:
-            self._thread.join()
-        else:
-            with suppress(OSError):
-                os.close(self._write)
+        """Wait for the thread: whatever it reads from has been ended."""
+        self._thread.join()
 
 
 @contextmanager
-def passing(producer: AbstractContextManager[Output], prepare: Callable[[Output], Work]) -> Iterator[Passing]:
-    """Start a program and let its output pass.
+def working(work: Work, end: Callable[[], object], finish: Callable[[], None] = lambda: None) -> Iterator[Passing]:
+    """Let ``work`` run in the background for the time of the body.
+
+    Args:
+        work: writes what is stored.
+        end: lets whatever ``work`` reads from end.
+        finish: sees that it ended well.
+    """
+    made = Passing(work, finish)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.abandon()
+        end()
+        made.join()
+
+
+@contextmanager
+def passing(producer: AbstractContextManager[Output], prepare: Prepare) -> Iterator[Passing]:
+    """Start a program on a node and let its output pass.
 
     Args:
         producer: starts it, and ends it in any case.
         prepare: may read the beginning of the output, and returns what is to be done with the rest.
     """
-    made = Passing()
     with ExitStack() as stack:
-        stack.callback(made.join)
         output = stack.enter_context(producer)
-        stack.callback(made.abandon)
-        made.start(output, prepare(output))
-        yield made
+        work = prepare(output)
+        # A descriptor of its own: the program is ended, and its pipe closed, while the thread may still read.
+        incoming = os.dup(output.fileno())
+        stack.callback(os.close, incoming)
+        with working(lambda write: work(Incoming(incoming), write), output.end, output.finish) as stream:
+            yield stream
 
 
 class Copied:
     """What comes in, with every byte written on when it is read."""
 
-    def __init__(self, incoming: Incoming, write: Write) -> None:
+    def __init__(self, incoming: Source, write: Write) -> None:
         self._incoming, self._write = incoming, write
 
     def read(self, size: int) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from drkit.errors import VerificationFailed
 from drkit.manifests import read as exports
 from drkit.manifests.rehearse import rehearse
-from drkit.restore.stream import feed
+from drkit.restore.stream import Whole, feed
 from drkit.sources import topology as topologies
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def look(vault: Vault, source: SourceEntry, api: Api | None) -> Seen | None:
 
 def _manifests(vault: Vault, source: SourceEntry, api: Api | None) -> Seen:
     with vault.open(source.archive) as reader:
-        found = exports.objects(exports.Whole(reader.read, source.size, source.sha256).read, source.details)
+        found = exports.objects(Whole(reader, source).read, source.details)
         if api is None:
             for _ in found:
                 pass

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
+
 from drkit.cluster import discovery
 from drkit.cluster.kube import Object, Resource
 from drkit.cluster.kubeconfig import Access, Credentials
@@ -169,7 +171,7 @@ class MemoryApi:
         there = self.objects.setdefault(kind.path, [])
         found = next((each for each in there if _key(each) == (namespace, name)), None)
         if method == "PATCH":
-            applied: Object = json.loads(body)
+            applied: Object = yaml.safe_load(body)
             if _key(applied) != (namespace, name):
                 return 400, _JSON, _status(400, "the name of the object does not match the name on the URL")
             if query.get("dryRun") != "All":

@@ -109,8 +109,9 @@ def test_it_says_what_it_serves(api: Api) -> None:
 def test_what_was_applied_is_there(api: Api) -> None:
     """An object that was applied is found by its path and in the list, as it was given."""
     path = CONFIG_MAPS.object_path(NAME, "applied")
-    api.apply(path, config_map("applied", text="ä\n😀 "), dry_run=False)
-    assert api.get(path)["data"] == {"text": "ä\n😀 "}
+    text = "ä\n😀 \x85\u2028\x7f\ufeff\t1e3"
+    api.apply(path, config_map("applied", text=text), dry_run=False)
+    assert api.get(path)["data"] == {"text": text}
     assert "applied" in [each["metadata"]["name"] for each in items(api, CONFIG_MAPS.path)]
     api.apply(path, config_map("applied", text="changed"), dry_run=False)
     assert api.get(path)["data"] == {"text": "changed"}

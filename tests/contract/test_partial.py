@@ -6,59 +6,34 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from drkit.backup.run import Run
 from drkit.clock import SystemClock
-from drkit.cluster.api import connect
-from drkit.config.model import Config, Secret, VaultConfig
 from drkit.errors import NoSuchPoint, PreflightFailed
 from drkit.manifests import read
 from drkit.observe.progress import PlainReporter
-from drkit.points import catalogue
-from drkit.points.descriptor import PARTIAL, Descriptor
+from drkit.points.descriptor import PARTIAL
 from drkit.points.retention import keep
 from drkit.points.select import exactly, recovery_set
 from drkit.points.signing import verifier
-from drkit.sources.manifests import ManifestsSource
+from drkit.restore.stream import Whole
 from drkit.verify.run import Verify
-from tests.contract.api_server import CONFIG_MAPS, MemoryApi, memory_api, resource
-from tests.contract.memory_vault import MemoryVault
+from tests.contract.api_server import CONFIG_MAPS, resource
+from tests.contract.cluster_site import ClusterSite, cluster_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-class Site:
-    """A cluster whose API is told to fail, and a vault."""
-
-    def __init__(self, directory: Path, api: MemoryApi) -> None:
-        self.api, self.vault = api, MemoryVault("cluster")
-        settings = VaultConfig(url=str(directory / "vault"), passphrase=Secret(env="NOT_ASKED_FOR"))
-        self.config = Config(vaults={"cluster": settings}, signing_key=Secret(file=directory / "signing.key"))
-
-    def backup(self) -> Descriptor:
-        """One run."""
-        sources = [ManifestsSource(lambda: connect(self.api.access))]
-        run = Run(self.config, {"cluster": self.vault}, SystemClock(), PlainReporter())
-        return run.execute(sources).descriptor
-
-    def points(self) -> catalogue.Catalogue:
-        """What the vault holds."""
-        return catalogue.read(self.config.cluster.name, {"cluster": self.vault}, verifier(self.config))
-
-
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterSite]:
     """A cluster with secrets that may not be listed."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with memory_api() as api:
-        api.resources = [CONFIG_MAPS, resource("secrets", "Secret")]
-        api.add(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "one"}, "data": {"a": "b"}})
-        yield Site(tmp_path, api)
+    with cluster_site(tmp_path, monkeypatch) as made:
+        made.api.resources = [CONFIG_MAPS, resource("secrets", "Secret")]
+        made.api.add(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "one"}, "data": {"a": "b"}})
+        yield made
 
 
-def test_what_was_read_is_stored_and_what_was_not_is_said(site: Site) -> None:
+def test_what_was_read_is_stored_and_what_was_not_is_said(site: ClusterSite) -> None:
     """The point is incomplete and says why; what was read can be had back once that is accepted."""
     site.api.fail("/secrets", status=403, times=1000)
     sealed = site.backup()
@@ -71,12 +46,12 @@ def test_what_was_read_is_stored_and_what_was_not_is_said(site: Site) -> None:
         exactly(point, accept_incomplete=False)
     (chosen,) = exactly(point, accept_incomplete=True).chosen
     with site.vault.open(chosen.source.archive) as archive:
-        stream = read.Whole(archive.read, chosen.source.size, chosen.source.sha256)
+        stream = Whole(archive, chosen.source)
         names = [obj["metadata"]["name"] for _, obj in read.objects(stream.read, sealed.sources[0].details)]
     assert names == ["a"]
 
 
-def test_it_is_never_drawn_on_in_silence(site: Site) -> None:
+def test_it_is_never_drawn_on_in_silence(site: ClusterSite) -> None:
     """The newest whole one is taken, with a warning; where none is whole, none is taken."""
     fault = site.api.fail("/secrets", status=403, times=1000)
     site.backup()
@@ -91,7 +66,7 @@ def test_it_is_never_drawn_on_in_silence(site: Site) -> None:
     assert "does not have it whole" in drawn.warnings[0]
 
 
-def test_its_archive_is_kept_and_checked_like_any_other(site: Site) -> None:
+def test_its_archive_is_kept_and_checked_like_any_other(site: ClusterSite) -> None:
     """Verification reads what is there of it, sees when it is gone, and retention keeps the last one."""
     site.api.fail("/secrets", status=403, times=1000)
     first, second = site.backup(), site.backup()

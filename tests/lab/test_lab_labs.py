@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from drkit.lab import containers
 from drkit.lab.engine import LABEL
+from drkit.lab.join import last_heard
 from tests.lab.labs import COLD_SECONDS, LabUser, ended, kubectl, ssh
 from tests.lab.waiting import until
 
@@ -70,6 +72,21 @@ def test_a_power_cut_of_all_nodes_is_survived(quorum: Lab, docker_engine: Docker
         node.start()
     until(lambda: kubectl(quorum, "get", "configmap", "written", "-o", "jsonpath={.data.before}").out == "cut")
     until(lambda: kubectl(quorum, "get", "--raw=/readyz", server="server-3").out == "ok")
+
+
+def test_up_waits_for_what_a_node_says_after_its_start(
+    quorum: Lab, lab_user: LabUser, docker_engine: DockerClient
+) -> None:
+    """A node whose power was cut counts once it was heard of again, though the cluster has not missed it meanwhile."""
+    cut = docker_engine.containers.get(
+        next(each["container"] for each in quorum["nodes"] if each["name"] == "server-3")
+    )
+    cut.kill()
+    again = lab_user.run("up", "--servers", "3", "--agents", "0", "--json", name=quorum["name"]).json()
+    assert again["state"] == "up"
+    cut.reload()
+    heard = last_heard(kubectl(quorum, "get", "nodes", "-o", "json").out)["server-3"]
+    assert heard > datetime.fromisoformat(cut.attrs["State"]["StartedAt"]).timestamp()
 
 
 def test_a_lab_of_another_shape_is_refused(quorum: Lab, lab_user: LabUser) -> None:

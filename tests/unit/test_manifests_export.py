@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +17,7 @@ from drkit.errors import SourceFailed, TargetNotEmpty, VerificationFailed
 from drkit.manifests import listing, read, spool, tar
 from drkit.manifests.write import write_out
 from drkit.sources.manifests import ManifestsSource
+from tests import exported as exports
 from tests.contract.api_server import CONFIG_MAPS, LIST_VERBS, NAMESPACES, MemoryApi, memory_api, resource
 from tests.unit.builders import NOON
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drkit.cluster.kube import Object
+    from tests.exported import Exported
 
 SECRETS = resource("secrets", "Secret")
 ROLES = resource("clusterroles", "ClusterRole", "rbac.authorization.k8s.io", namespaced=False)
@@ -42,33 +43,9 @@ class _NoWaiting:
         return 0.0
 
 
-@dataclass
-class Exported:
-    """What an export came to."""
-
-    archive: bytes
-    details: dict[str, Any]
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """By path."""
-        return {each.path: each.content(read.LARGEST_OBJECT) for each in tar.entries(io.BytesIO(self.archive).read)}
-
-    @property
-    def raw(self) -> list[Object]:
-        """All objects as they were read back."""
-        return [obj for _, obj in read.objects(io.BytesIO(self.archive).read, self.details)]
-
-
 def export(api: MemoryApi) -> Exported:
-    """Export all of it."""
-    client = HttpApi(Transport(api.access, _NoWaiting(), lambda _: None))
-    with ManifestsSource(lambda: client).open() as stream:
-        out = io.BytesIO()
-        while block := os.read(stream.fileno(), 65536):
-            out.write(block)
-        stream.finish()
-        return Exported(out.getvalue(), stream.details())
+    """Export all of it, without waiting."""
+    return exports.export(HttpApi(Transport(api.access, _NoWaiting(), lambda _: None)))
 
 
 @pytest.fixture
@@ -123,8 +100,8 @@ def test_the_files_are_what_the_raw_form_makes(api: MemoryApi) -> None:
     """What a restore applies is the same whether it is read from the files or made of the raw form."""
     _fill(api, 3)
     made = export(api)
-    wished = [obj for _, obj in read.wished(read.objects(io.BytesIO(made.archive).read, made.details))]
-    assert wished == [yaml.safe_load(content) for path, content in made.files.items() if path.startswith("objects/")]
+    files = [yaml.safe_load(content) for path, content in made.files.items() if path.startswith("objects/")]
+    assert [obj for _, obj in made.wished] == files
 
 
 def test_the_same_cluster_gives_the_same_bytes(api: MemoryApi) -> None:
@@ -338,19 +315,3 @@ def test_details_of_another_format_are_refused(details: dict[str, Any]) -> None:
     """What this version does not read is said."""
     with pytest.raises(VerificationFailed):
         list(read.objects(io.BytesIO(tar.END).read, details))
-
-
-def _drain(stream: read.Whole) -> bytes:
-    return b"".join(iter(lambda: stream.read(100), b""))
-
-
-def test_a_whole_stream_has_an_end() -> None:
-    """Bytes that are not what was sealed end in an error, however they differ."""
-    content = b"abc" * 1000
-    sealed = len(content), hashlib.sha256(content).hexdigest()
-    stream = read.Whole(io.BytesIO(content).read, *sealed)
-    assert _drain(stream) == content
-    for other in (content[:-1], content + b"x", b"x" + content[1:], b""):
-        stream = read.Whole(io.BytesIO(other).read, *sealed)
-        with pytest.raises(VerificationFailed):
-            _drain(stream)

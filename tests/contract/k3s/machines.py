@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from drkit.lab.k3s.given import BINARY_VARIABLE
 from drkit.lab.placed import Placed
 from drkit.lab.topology import CAPABILITIES
 from drkit.state import exclusive
-from tests.contract.k3s.nodes import Node, docker
+from tests.contract.k3s.nodes import Node, at_once, docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,8 +56,7 @@ class Machines:
     def add(self, *names: str) -> list[Node]:
         """Boot machines of these names, side by side."""
         nodes = [self._next(name) for name in names]
-        with ThreadPoolExecutor(len(nodes)) as pool:
-            list(pool.map(self._boot, nodes))
+        at_once(self._boot, nodes)
         return nodes
 
     def add_database(self, image: str, password: str) -> str:

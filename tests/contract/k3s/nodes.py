@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 CONFIG = "/etc/rancher/k3s/config.yaml"
 _SECONDS = 240.0
@@ -137,9 +138,14 @@ class Node:
         self.start("k3s-agent")
 
 
+def at_once(action: Callable[[Node], object], nodes: Sequence[Node]) -> None:
+    """Do the same on several machines side by side."""
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        list(pool.map(action, nodes))
+
+
 def power_on(*nodes: Node) -> None:
     """Give machines their power back, and wait until they have booted."""
     for node in nodes:
         docker("start", node.container)
-    for node in nodes:
-        node.wait_for_boot()
+    at_once(Node.wait_for_boot, nodes)

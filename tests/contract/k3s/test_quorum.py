@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.k3s.cluster import SECRET, heartbeat
-from tests.contract.k3s.nodes import power_on, until
+from tests.contract.k3s.nodes import Node, at_once, power_on, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.contract.k3s.machines import Machines
-    from tests.contract.k3s.nodes import Node
 
 # The first fixture builds Kubernetes where the cache is empty.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
@@ -89,8 +88,8 @@ def test_the_first_server_is_not_special(members: list[Node]) -> None:
     until(lambda: second.address in agent.sh(KNOWN_SERVERS), what="the agent's knowing of the other servers")
     first.power_off()
     until(lambda: remember(second, "without-the-first"), what="a write without the first server")
+    agent.ok("systemctl", "restart", "--no-block", "k3s-agent")
     third.ok("systemctl", "restart", "k3s")
-    agent.ok("systemctl", "restart", "k3s-agent")
     before = heartbeat(second, AGENT)
     until(lambda: heartbeat(second, AGENT) > before, what="the agent's heartbeat without the first server")
     until(lambda: knows(third, "without-the-first"), what="a restart without the first server")
@@ -105,8 +104,7 @@ def test_others_drop_their_database_after_a_reset(servers: list[Node]) -> None:
     assert remember(first, "in-the-snapshot")
     first.ok("k3s", "etcd-snapshot", "save", "--name", "point")
     assert remember(first, "after-the-snapshot")
-    for each in servers:
-        each.stop()
+    at_once(Node.stop, servers)
     snapshot = first.sh("ls /var/lib/rancher/k3s/server/db/snapshots/point-*")
     done = first.ok("k3s", "server", "--cluster-reset", f"--cluster-reset-restore-path={snapshot}")
     assert "Managed etcd cluster membership has been reset" in done
@@ -119,6 +117,7 @@ def test_others_drop_their_database_after_a_reset(servers: list[Node]) -> None:
         each.stop()
         each.sh("rm -rf /var/lib/rancher/k3s/server/db")
         each.start()
+    for each in (second, third):
         until(partial(knows, each, "in-the-snapshot"), what=f"{each.name} joining again")
     all_ready(servers)
     assert not knows(second, "after-the-snapshot")

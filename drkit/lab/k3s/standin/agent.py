@@ -180,6 +180,11 @@ def start_containerd(children: Children, driver: str) -> None:
 
 
 def _containerd_answers() -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(paths.CONTAINERD_SOCKET))
+        except OSError:
+            return False  # where nobody listens, ctr would wait for somebody
     done = subprocess.run(
         ["ctr", "--address", str(paths.CONTAINERD_SOCKET), "--connect-timeout", "2s", "version"],
         capture_output=True,

@@ -15,6 +15,8 @@ from .components import SUPERVISOR_PORT
 from .problem import Fatal
 
 _SECONDS = 15.0
+_CONNECT_SECONDS = 4.0
+"""A server that is off says nothing at all, and there may be others to ask."""
 _OK = 200
 _FORBIDDEN = {401, 403}
 
@@ -65,7 +67,7 @@ class Client:
         context.check_hostname = False
         credentials = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         return _exchange(
-            http.client.HTTPSConnection(self.host, self.port, timeout=_SECONDS, context=context),
+            http.client.HTTPSConnection(self.host, self.port, timeout=_CONNECT_SECONDS, context=context),
             method,
             path,
             body,
@@ -91,7 +93,7 @@ def connect(server: str, token: str, user: str) -> Client:
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE  # the CA cannot be known before it was fetched; the token's hash then pins it
     authority = _exchange(
-        http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=blind), "GET", "/cacerts", None, {}
+        http.client.HTTPSConnection(host, port, timeout=_CONNECT_SECONDS, context=blind), "GET", "/cacerts", None, {}
     )
     tokens.check_pin(parsed, authority)
     return Client(host, port, parsed.user or user, parsed.password, authority)
@@ -101,6 +103,8 @@ def _exchange(
     connection: http.client.HTTPSConnection, method: str, path: str, body: bytes | None, headers: dict[str, str]
 ) -> bytes:
     try:
+        connection.connect()
+        connection.sock.settimeout(_SECONDS)
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         content = answer.read()

@@ -20,8 +20,8 @@ from .problem import Fatal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_GRACE = 3.0
-"""Seconds for one component to end by itself: etcd takes less than one, the API server waits for its watchers."""
+_GRACE = 1.5
+"""Seconds for components to end by themselves: etcd takes less than one, the API server would wait for its watchers."""
 
 
 class Children:
@@ -57,17 +57,24 @@ class Children:
                 raise Fatal(f"{name} exited: status {status}")
 
     def stop_all(self) -> None:
-        """End all components, those started last first; the real k3s ends them all at once, without a word."""
+        """End all components at once, and after them the first, which the others work on: etcd, kine or containerd.
+
+        The real k3s ends them all without a word: what takes longer than a moment is not waited for.
+        """
         self._ending.set()
-        for child in reversed(self._running.values()):
-            if child.poll() is None:
-                child.terminate()
-                _reap(child)
+        components = list(self._running.values())
+        for group in (components[1:], components[:1]):
+            for child in group:
+                if child.poll() is None:
+                    child.terminate()
+            until = time.monotonic() + _GRACE
+            for child in group:
+                _reap(child, until)
 
 
-def _reap(child: subprocess.Popen[bytes]) -> None:
+def _reap(child: subprocess.Popen[bytes], until: float) -> None:
     try:
-        child.wait(_GRACE)
+        child.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

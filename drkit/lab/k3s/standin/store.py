@@ -39,34 +39,33 @@ class Store:
 
     endpoint: str
 
-    def _ctl(self, *arguments: str, stdin: str | None = None, seconds: float = _SECONDS) -> str:
+    def _ctl(self, *arguments: str, stdin: str | None = None, seconds: float = _SECONDS, patience: str = "10s") -> str:
         tls = paths.TLS / "etcd"
         trust = (
             [f"--cacert={tls}/server-ca.crt", f"--cert={tls}/client.crt", f"--key={tls}/client.key"]
             if self.endpoint.startswith("https:")
             else []
         )
-        argv = [paths.program("etcdctl"), f"--endpoints={self.endpoint}", *trust, "--command-timeout=10s", *arguments]
+        argv = [
+            paths.program("etcdctl"),
+            f"--endpoints={self.endpoint}",
+            *trust,
+            f"--command-timeout={patience}",
+            *arguments,
+        ]
         return run(argv, stdin, seconds)
 
     def healthy(self) -> bool:
         """Whether it answers a read that needs the quorum."""
         try:
-            self.bootstrap_keys()
+            # Asked again and again: a member that cannot answer yet would otherwise hold up each question for long.
+            self._bundles(patience="2s")
         except Fatal:
             return False
         return True
 
-    def bootstrap_keys(self) -> list[str]:
-        """The names of the bundles in it.
-
-        Raises:
-            Fatal: it does not answer; likewise below.
-        """
-        return [key for key, _, _ in self._bundles()]
-
-    def _bundles(self) -> list[tuple[str, str, int]]:
-        found = json.loads(self._ctl("get", bootstrap.PREFIX, "--prefix", "--write-out=json"))
+    def _bundles(self, patience: str = "10s") -> list[tuple[str, str, int]]:
+        found = json.loads(self._ctl("get", bootstrap.PREFIX, "--prefix", "--write-out=json", patience=patience))
         return [
             (_text(entry["key"]), _text(entry.get("value", "")), entry["mod_revision"])
             for entry in found.get("kvs", [])
@@ -104,7 +103,7 @@ class Store:
 
     def add_learner(self, name: str, peer: str) -> None:
         """Announce a new member that does not vote yet."""
-        self._ctl("member", "add", name, "--learner", f"--peer-urls={peer}")
+        self._ctl("member", "add", name, "--learner", f"--peer-urls={peer}", patience="4s")
 
     def promote(self, number: str) -> None:
         """Let a learner vote; refused until it has caught up."""
