@@ -158,16 +158,16 @@ class Export:
         try:
             return listings.read(self._api, kind, spool, self._go_on)
         except SourceFailed as error:
-            if isinstance(error, KubeUnreachable):
-                self._see_whether_it_is_gone()
-            return _Failed(kind, error.message)
+            gone = self._see_whether_it_is_gone() if isinstance(error, KubeUnreachable) else None
+            return _Failed(kind, (gone or error).message)
 
-    def _see_whether_it_is_gone(self) -> None:
+    def _see_whether_it_is_gone(self) -> DrkitError | None:
         """A server that does not answer at all is not asked for every other kind too."""
         try:
             self._api.get("/version")
         except SourceFailed as error:
             self._gone = error
+        return self._gone
 
     def _go_on(self) -> None:
         if self._cancelled.is_set():

@@ -60,7 +60,8 @@ class Listing:
         files: list[bytes] = []
         lines: list[bytes] = []
         for name, namespace, item in self._in_order(page["items"]):
-            obj = {"apiVersion": self.kind.api_version, "kind": self.kind.kind, **item}
+            named = {"apiVersion": self.kind.api_version, "kind": self.kind.kind}
+            obj = {**named, **item, **named}  # built-in kinds come without; they stand first in any case
             lines.append(_line(obj))
             if not reason(obj, self.kind):
                 files.append(self._file(namespace, name, obj))
