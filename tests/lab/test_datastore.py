@@ -18,6 +18,7 @@ from drkit.datastore import again, external
 from drkit.datastore.look import Seen, look
 from drkit.errors import SourceFailed
 from drkit.lab import box as boxes
+from drkit.lab.containers import answers
 from drkit.sources.datastore import DatastoreSource
 from tests.contract.node_suite import NodeSuite, over_ssh
 from tests.lab.labs import COLD_SECONDS, LabUser, kubectl
@@ -184,7 +185,9 @@ def test_without_a_quorum_nothing_is_sealed(
         finally:
             lost[1].unpause()
             lost[0].start()
-            until(lambda: kubectl(trio, "get", "--raw=/readyz/etcd").out == "ok", seconds=120, every=1)
+            for server in ("server-1", "server-2", "server-3"):
+                until(lambda s=server: kubectl(trio, "get", "--raw=/readyz", server=s).out == "ok", 120, every=1)  # type: ignore[misc]
+            until(lambda: answers(trio["nodes"][1]["address"], 22, b"SSH-"))
     assert remains(first) == []
 
 
