@@ -16,9 +16,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
+from drkit import process
 from drkit.cluster.pod_watch import watched
+from drkit.cluster.transport import wait_before
 from drkit.errors import KubeRefused, KubeUnreachable, SourceFailed
-from drkit.process import tail
 from drkit.vault import gate
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _INPUT, _OUTPUT, _ERRORS, _STATUS, _END = 0, 1, 2, 3, 255
 _CONNECT_SECONDS = 15.0
+_ATTEMPTS = 3
+_PASSING = frozenset({429, 500, 502, 503, 504})
+"""What the API answers while it is busy or starting."""
 _CLOSE_SECONDS = 1.0
 _PING_SECONDS = 20.0
 _SILENCE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 6}
@@ -68,6 +72,24 @@ def execute(
 
 @contextmanager
 def _connected(where: Connection, address: str) -> Iterator[ClientConnection]:
+    """A connection, after a few attempts: a program that one of them started unseen ends with that one's input."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            closing, opened = _handshake(where, address)
+            break
+        except SourceFailed as error:
+            passes = not isinstance(error, KubeRefused) or error.status in _PASSING
+            if attempt == _ATTEMPTS or not passes:
+                raise
+        process.pause(wait_before(attempt, ""))
+    else:
+        raise AssertionError  # the loop leaves by a connection or by an error
+    with closing:
+        yield opened
+
+
+def _handshake(where: Connection, address: str) -> tuple[ExitStack, ClientConnection]:
+    """A connection, and what ends it."""
     # Imported where a pod is entered: `drkit --help` need not pay a tenth of a second for it.
     from websockets.exceptions import InvalidHandshake, InvalidStatus  # noqa: PLC0415 - see above
     from websockets.sync.client import connect  # noqa: PLC0415 - see above
@@ -99,7 +121,7 @@ def _connected(where: Connection, address: str) -> Iterator[ClientConnection]:
             raise KubeUnreachable(
                 f"{_authority(where)} does not answer: {error}", "look at the API server; then: drkit check"
             ) from None
-        yield opened
+        return stack.pop_all(), opened
 
 
 def _socket(where: Connection) -> socket.socket:
@@ -208,7 +230,7 @@ class PodExecution:
         if not failure and not self._output.whole:
             failure = "its output was cut short on the way"
         if failure:
-            said = tail(b"".join(self._errors).decode(errors="replace"))
+            said = process.tail(b"".join(self._errors).decode(errors="replace"))
             raise SourceFailed(f"{self._what}: {failure}" + (f"\n{said}" if said else ""))
 
     def cut(self) -> None:

@@ -208,6 +208,24 @@ def test_a_refusal_carries_the_status_and_what_was_said() -> None:
         assert "rbac.yaml" in refused.value.hint
 
 
+def test_a_busy_api_is_asked_again() -> None:
+    """Refusals that pass are tried again, within a bound; those that do not pass are not."""
+    statuses = [503, 429]
+
+    def refuse(_: ServerConnection, __: Request) -> Response | None:
+        return Response(statuses.pop(0), "", Headers(), b"") if statuses else None
+
+    def behave(connection: ServerConnection, marker: bytes) -> None:
+        connection.send(b"\x01" + marker)
+        connection.send(SUCCESS)
+
+    assert outcome(behave, process_request=refuse) == ""
+    statuses = [503] * 3
+    with pytest.raises(KubeRefused):
+        outcome(behave, process_request=refuse)
+    assert not statuses
+
+
 def test_who_does_not_answer_is_unreachable() -> None:
     """A closed port is an API that does not answer."""
     with serving(lambda *_: None) as where:

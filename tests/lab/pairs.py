@@ -26,6 +26,8 @@ class Pair:
 
     lab: Lab
     namespace: str
+    image: str
+    """Of PostgreSQL, in the cluster and in this machine's engine."""
     name: str = "pair"
 
     @property
@@ -40,7 +42,9 @@ class Pair:
 
     def sql(self, database: str, *statements: str) -> str:
         """What the last of these statements answers on the primary."""
-        answers = [psql(self.lab, self.primary, self.namespace, database, statement) for statement in statements]
+        quoted = database.replace("\\", "\\\\").replace("'", "\\'")
+        where = f"dbname='{quoted}'"
+        answers = [psql(self.lab, self.primary, self.namespace, where, statement) for statement in statements]
         return answers[-1]
 
     def settled(self) -> None:
@@ -113,7 +117,7 @@ def pair(lab: Lab, namespace: str) -> Iterator[Pair]:
         },
     }
     apply(lab, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, cluster)
-    made = Pair(lab, namespace)
+    made = Pair(lab, namespace, main["spec"]["imageName"])
     try:
         until(lambda: is_healthy(lab, "pair", namespace), 240, 0.5)
         yield made
