@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode
 
+from drkit import process
 from drkit.errors import KubeRefused, SourceFailed
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def clusters(kube: Api) -> list[PostgresCluster]:
 
 
 def instance(
-    kube: Api, cluster: PostgresCluster, wanted: Role, *, pause: Callable[[float], None] = time.sleep
+    kube: Api, cluster: PostgresCluster, wanted: Role, *, pause: Callable[[float], None] = process.pause
 ) -> Instance:
     """The instance to read: the primary, or where it is wanted and there is one, a replica.
 

@@ -34,7 +34,7 @@ def uncovered(
     claims: Iterable[Object],
     pods: Iterable[Object],
     stateful_sets: Iterable[Object],
-    covered: Collection[PostgresCluster],
+    covered: Collection[PostgresCluster] | None,
 ) -> list[Volume]:
     """The claims with a volume that no database source covers, and the volumes that outlived their claim.
 
@@ -43,7 +43,7 @@ def uncovered(
         claims: all PersistentVolumeClaims.
         pods: all pods.
         stateful_sets: all StatefulSets: one that is scaled down keeps its claims without a pod that mounts them.
-        covered: the PostgreSQL clusters whose databases are sources.
+        covered: the PostgreSQL clusters whose databases are sources; None where that is all of them.
     """
     users = _users(pods)
     templates = [_template(each) for each in stateful_sets]
@@ -51,7 +51,7 @@ def uncovered(
     for claim in claims:
         spec, key = claim.get("spec") or {}, _key(claim)
         label = (claim["metadata"].get("labels") or {}).get(CLUSTER_LABEL)
-        if (label and PostgresCluster(key[0], label) in covered) or not spec.get("volumeName"):
+        if (label and (covered is None or PostgresCluster(key[0], label) in covered)) or not spec.get("volumeName"):
             continue
         by = users.get(key) or {owner for owner, namespace, begin in templates if _made_by(key, namespace, begin)}
         found.append(_volume(key, claim, spec, by))
@@ -86,7 +86,7 @@ def _users(pods: Iterable[Object]) -> dict[Claim, set[str]]:
         user = f"{owner['kind']}/{owner['name']}" if owner else f"Pod/{name}"
         for volume in (pod.get("spec") or {}).get("volumes") or []:
             claim = volume.get("persistentVolumeClaim")
-            mounted = claim["claimName"] if claim else f"{name}-{volume['name']}" if volume.get("ephemeral") else None
+            mounted = claim["claimName"] if claim else f"{name}-{volume['name']}" if "ephemeral" in volume else None
             if mounted:
                 found.setdefault((namespace, mounted), set()).add(user)
     return found

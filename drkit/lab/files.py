@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from drkit import process
 from drkit.errors import DrkitError
 from drkit.lab.accounts import BACKUP, BORG
+from drkit.lab.recipes import POSTGRES, read
 from drkit.lab.topology import BOX_PORT, Role
 from drkit.state import state_dir, write_durably
 
@@ -107,5 +108,7 @@ def drkit_yaml(topology: Topology) -> str:
         f"  cluster: {vault('k3s-cluster', '0 3 * * *')}",
         f"  databases: {vault('k3s-db', '0 */6 * * *')}",
         "signing_key: {file: signing.key}",
+        "# What verify --deep restores the workload's databases into; `drkit lab up --workload` makes the image.",
+        f"postgresql: {{scratch_image: {json.dumps(read(POSTGRES).tag)}}}",
     ]
     return "\n".join([*lines, ""])

@@ -20,6 +20,8 @@ SUITE = "trixie"
 BASE = f"{REPOSITORY}/base:{SUITE}"
 """The same packages from two sources, a registry's image or debootstrap: so one name for both."""
 
+POSTGRES = "postgresql"
+"""The image with PostgreSQL of the workload's version, which the lab's scratch servers use too."""
 _HASH_DIGITS = 12
 
 

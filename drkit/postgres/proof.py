@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 from drkit.postgres import catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from drkit.postgres.session import Session
 
 Proof = dict[str, Any]
 """``{"tables": {name: {"rows", "checksum"?}}, "sequences": {name: [last, used, step]}, "large_objects": count}``"""
+
+_AT_ONCE = 100
+"""How many tables or sequences one statement asks about."""
 
 # Under these, a row's text form depends on nothing but the row.
 _CANONICAL = (
@@ -43,7 +48,12 @@ def take(session: Session, *, content: bool) -> Proof:
             text form. MD5 because it is the same in every version of PostgreSQL; the sum because rows have no order.
     """
     encoding = session.execute("select pg_catalog.getdatabaseencoding()").fetchone()
-    counted = {name: _table(session, name, content, str(encoding and encoding[0])) for name in catalog.tables(session)}
+    names = catalog.tables(session)
+    hashed = _hashed(str(encoding and encoding[0])) if content else ""
+    counted: dict[str, Any] = {}
+    for some in _portions(names):
+        asked = " union all ".join(_counting(number, name, hashed) for number, name in enumerate(some))
+        counted.update({some[number]: _counted(rows, checksum) for number, rows, checksum in session.execute(asked)})
     return {
         "tables": dict(sorted(counted.items())),
         "large_objects": _scalar(session, "select count(*) from pg_catalog.pg_largeobject_metadata"),
@@ -56,27 +66,39 @@ def take_sequences(session: Session) -> Proof:
     Sequences obey no snapshot (PostgreSQL, "Sequence Manipulation Functions"), so they are read before the dump
     starts: what the dump holds is the same or further on. Those that cycle have no order and are left out.
     """
-    return {"sequences": {name: _sequence(session, name, step) for name, step in catalog.sequences(session)}}
+    steps = dict(catalog.sequences(session))
+    found: dict[str, Any] = {}
+    for some in _portions(list(steps)):
+        reading = (f"select {number}, last_value, is_called from {name}" for number, name in enumerate(some))  # noqa: S608 - quoted by the server
+        for number, last, used in session.execute(" union all ".join(reading)):
+            found[some[number]] = [int(last), bool(used), steps[some[number]]]
+    return {"sequences": dict(sorted(found.items()))}
 
 
-def _table(session: Session, name: str, content: bool, encoding: str) -> dict[str, Any]:  # noqa: FBT001 - private
-    if not content:
-        return {"rows": _scalar(session, f"select count(*) from only {name}")}  # noqa: S608 - quoted by the server
+def _portions(names: list[str]) -> Iterator[list[str]]:
+    """So many at once: on a session that is far away each question costs its way there and back."""
+    for begin in range(0, len(names), _AT_ONCE):
+        yield names[begin : begin + _AT_ONCE]
+
+
+def _hashed(encoding: str) -> str:
+    """A row's text form as it is hashed, for a database of this encoding."""
     text = "(drkit_row.*)::text"
     # The same row in a database of another encoding has other bytes; SQL_ASCII has none that could be converted.
-    hashed = text if encoding == "SQL_ASCII" else f"pg_catalog.convert_to({text}, 'UTF8')"
-    row = session.execute(
-        f"select count(*), coalesce(sum(('x' || left(pg_catalog.md5({hashed}), 16))::bit(64)::int8::numeric), 0)::text "  # noqa: S608 - the name is quoted by the server
-        f"from only {name} as drkit_row"
-    ).fetchone()
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    return {"rows": int(row[0]), "checksum": f"md5-64-sum:{row[1]}"}
+    return text if encoding == "SQL_ASCII" else f"pg_catalog.convert_to({text}, 'UTF8')"
 
 
-def _sequence(session: Session, name: str, step: int) -> list[Any]:
-    row = session.execute(f"select last_value, is_called from {name}").fetchone()  # noqa: S608 - quoted by the server
-    assert row is not None  # noqa: S101 - a sequence has one row
-    return [int(row[0]), bool(row[1]), step]
+def _counting(number: int, name: str, hashed: str) -> str:
+    """The question for one table, whose name the server has quoted."""
+    checksum = "null::text"
+    if hashed:
+        bits = f"('x' || left(pg_catalog.md5({hashed}), 16))::bit(64)::int8::numeric"
+        checksum = f"coalesce(sum({bits}), 0)::text"
+    return f"select {number}, count(*), {checksum} from only {name} as drkit_row"  # noqa: S608 - see above
+
+
+def _counted(rows: int, checksum: str | None) -> dict[str, Any]:
+    return {"rows": int(rows)} if checksum is None else {"rows": int(rows), "checksum": f"md5-64-sum:{checksum}"}
 
 
 def _scalar(session: Session, statement: str) -> int:

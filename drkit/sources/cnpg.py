@@ -101,6 +101,8 @@ class FailedSource:
     """What was to be read and cannot be found, so that its absence is said under its name."""
 
     name: str
+    cluster: PostgresCluster | None
+    """Whose it is; nothing where no cluster could be asked for."""
     error: SourceFailed
     kind: str = "database"
     vault: str = "databases"
@@ -211,9 +213,9 @@ def sources(config: Config, kube: Kube) -> list[Source]:
     try:
         found = cnpg.clusters(kube)
     except SourceFailed as error:
-        named: list[Source] = [FailedSource(f"database/{cluster}", error) for cluster in entries]
+        named: list[Source] = [FailedSource(f"database/{cluster}", cluster, error) for cluster in entries]
         # Without a vault for databases nobody expects any; `manifests` says what is wrong with the API.
-        return named or ([FailedSource("database", error)] if "databases" in config.vaults else [])
+        return named or ([FailedSource("database", None, error)] if "databases" in config.vaults else [])
     wanted = sorted({*found, *entries})
     content = config.proofs == "content"
 
@@ -233,13 +235,13 @@ def _of_cluster(kube: Kube, cluster: PostgresCluster, entry: CnpgDatabase | None
     try:
         there = databases(kube, cluster)
     except SourceFailed as error:
-        return [FailedSource(f"database/{cluster}", error)]
+        return [FailedSource(f"database/{cluster}", cluster, error)]
     named = there if entry is None or entry.databases is None else entry.databases
     read_from: Role = "primary" if entry is None else entry.read_from
     found: list[Source] = [
         CnpgDatabaseSource(f"database/{cluster}/{name}", kube, cluster, name, read_from, content)
         if name in there
-        else FailedSource(f"database/{cluster}/{name}", SourceFailed(f"{cluster} has no database {name}"))
+        else FailedSource(f"database/{cluster}/{name}", cluster, SourceFailed(f"{cluster} has no database {name}"))
         for name in named
     ]
     return [*found, CnpgGlobalsSource(f"globals/{cluster}", kube, cluster)]

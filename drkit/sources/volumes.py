@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from drkit.cluster import api, kubeconfig, volumes
 from drkit.errors import SourceFailed
-from drkit.sources.cnpg import CnpgDatabaseSource
+from drkit.sources.cnpg import CnpgDatabaseSource, FailedSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,9 @@ def uncovered(config: Config, sources: Iterable[Source]) -> tuple[list[Volume], 
     """
     if config.cluster.kubeconfig is None:
         return [], []
-    covered = {source.cluster for source in sources if isinstance(source, CnpgDatabaseSource)}
+    # A database that cannot be read this time is a source all the same, and its failure is said elsewhere.
+    owners = [each.cluster for each in sources if isinstance(each, CnpgDatabaseSource | FailedSource)]
+    covered = None if None in owners else {owner for owner in owners if owner is not None}
     kube = api.connect(kubeconfig.read(config.cluster.kubeconfig))
     try:
         return volumes.uncovered(

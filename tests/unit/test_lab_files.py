@@ -17,7 +17,7 @@ from drkit.lab.accounts import BACKUP, SMALL
 from drkit.lab.files import LabFiles, drkit_yaml
 from drkit.lab.join import last_heard, running_since
 from drkit.lab.placed import Access, files
-from drkit.lab.recipes import File, Layer, Recipe, read
+from drkit.lab.recipes import POSTGRES, File, Layer, Recipe, read
 from drkit.lab.spec import Datastore, LabSpec
 from drkit.lab.status import describe
 from drkit.lab.topology import Role, topology
@@ -114,6 +114,7 @@ def test_the_labs_configuration_is_one_that_drkit_takes(tmp_path: Path) -> None:
     assert [server.address for server in config.cluster.servers] == ["10.211.0.11", "10.211.0.12", "10.211.0.13"]
     assert config.vaults["databases"].url == "ssh://u1-sub1@10.211.0.3:23/./k3s-db"
     assert config.vaults["cluster"].ssh.key == tmp_path / "box-append-only"
+    assert config.postgresql.scratch_image == read(POSTGRES).tag
 
 
 def test_each_key_of_the_box_is_good_for_one_thing() -> None:

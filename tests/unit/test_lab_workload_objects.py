@@ -9,13 +9,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from drkit.errors import PreflightFailed
+from drkit.lab.recipes import POSTGRES
 from drkit.lab.spec import LabSpec
 from drkit.lab.topology import Topology, topology
 from drkit.lab.workload import health, images, manifests, real
 from drkit.lab.workload.ingress import haproxy
 
 NAMES = {
-    images.POSTGRES: "lab/postgresql:17-a",
+    POSTGRES: "lab/postgresql:17-a",
     images.CNPG: "lab/cnpg-stand-in:b",
     images.INGRESS: "lab/ingress-stand-in:c",
     images.APP: "lab/docfast:d",

@@ -12,7 +12,7 @@ from drkit import process
 from drkit.errors import DrkitError
 from drkit.lab import containers
 from drkit.lab.build import ensure
-from drkit.lab.recipes import File, Recipe, read
+from drkit.lab.recipes import POSTGRES, File, Recipe, read
 from drkit.state import cache_dir, exclusive
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from drkit.observe.progress import Reporter
 
-POSTGRES, CNPG, INGRESS, APP = "postgresql", "cnpg-stand-in", "ingress-stand-in", "docfast"
+CNPG, INGRESS, APP = "cnpg-stand-in", "ingress-stand-in", "docfast"
 
 _LAB = Path(__file__).parents[1]
 _PROGRAMS = {

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drkit.lab.recipes import POSTGRES
 from drkit.lab.topology import Role
-from drkit.lab.workload.images import APP, CNPG, INGRESS, POSTGRES
+from drkit.lab.workload.images import APP, CNPG, INGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

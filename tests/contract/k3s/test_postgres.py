@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from tests.contract.k3s.nodes import Node
 
 # The first fixture builds Kubernetes where the cache is empty.
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("k3s-single")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("k3s")]
 
 PASSWORD = "of-the-database"
 DATABASE = "/var/lib/rancher/k3s/server/db"
 
 
 @pytest.fixture(scope="module")
-def database(machines: Machines, engine: DockerClient) -> str:
+def database(machines: Machines, docker_engine: DockerClient) -> str:
     """The address of a PostgreSQL with nothing in it, as k3s's configuration names it."""
-    address = machines.add_database(ensure(engine, read("database"), PlainReporter()), PASSWORD)
+    address = machines.add_database(ensure(docker_engine, read("database"), PlainReporter()), PASSWORD)
     return f"postgres://postgres:{PASSWORD}@{address}:{DATABASE_PORT}/k3s"
 
 

@@ -1,0 +1,210 @@
+"""Databases of CloudNativePG clusters, backed up in the lab from inside their pods, through what happens there."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from drkit.observe.progress import PlainReporter
+from drkit.postgres.scratch import container
+from tests.lab.labs import COLD_SECONDS, kubectl
+from tests.lab.pairs import Pair, pair
+from tests.lab.processes import command_line, descendants, environment
+from tests.lab.site import PASSPHRASE, finish
+from tests.lab.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from drkit.postgres.scratch.server import Scratch
+    from tests.lab.site import Site
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
+
+Lab = dict[str, Any]
+NAMESPACE = "test-cnpg-backup"
+PREFIX = f"database/{NAMESPACE}/pair/"
+ODD = """Größe "a=b" :c %s \\d"""
+OLD = "Œuvre"
+TABLES = [
+    """create table "Zeile\n\\d :x ""y"" 'z';--" (id int primary key, t text)""",
+    """insert into "Zeile\n\\d :x ""y"" 'z';--" select g, E'é\\t\\n\\\\N' || g from generate_series(1, 300) g""",
+    "create table scan (id int, content oid)",
+    "insert into scan select g, lo_from_bytea(0, decode(repeat(md5(g::text), 99), 'hex')) from generate_series(1, 7) g",
+    "create sequence counted increment 3",
+    "select setval('counted', 40)",
+    "create schema other",
+    "create table other.empty ()",
+]
+HOLDS = """select count(*), md5(string_agg(t, ',' order by id)), (select sum(length(lo_get(content))) from scan)
+ from "Zeile\n\\d :x ""y"" 'z';--\""""
+
+
+@pytest.fixture(scope="module")
+def shop(workload: Lab) -> Iterator[Pair]:
+    """Two instances with the database ``shop`` of a few rows."""
+    with pair(workload, NAMESPACE) as made:
+        made.sql("shop", "create table item as select g as id from generate_series(1, 1000) g")
+        made.settled()
+        yield made
+
+
+@pytest.fixture
+def there(site: Site, shop: Pair) -> Site:
+    """A site with the lab's cluster and local vaults."""
+    configure(site, shop)
+    return site
+
+
+def configure(site: Site, shop: Pair, databases: str = "[]", more: str = "") -> None:
+    """Write the site's ``drkit.yaml``."""
+    (site.path / "passphrase").write_text(PASSPHRASE + "\n")
+    vault = "passphrase: {file: passphrase}, lock_wait: 2"
+    lines = [f"cluster: {{name: lab, kubeconfig: {json.dumps(shop.lab['kubeconfig'])}}}", "proofs: content"]
+    lines += ["vaults:", f"  databases: {{url: vault, {vault}}}", f"  cluster: {{url: other, {vault}}}"]
+    lines += [f"databases: {databases}", more]
+    site.config.write_text("\n".join([*lines, ""]))
+
+
+def sealed(site: Site, *, expect: int = 0) -> dict[str, Any]:
+    """The descriptor that a backup of the databases sealed."""
+    ran = site.run("backup", "databases", "--json", expect=expect)
+    found: dict[str, Any] = ran.json()["point"]
+    return found
+
+
+def source(point: dict[str, Any], name: str) -> dict[str, Any]:
+    """One of its sources."""
+    return next(dict(each) for each in point["sources"] if each["name"] == name)
+
+
+def test_databases_come_and_go(there: Site, shop: Pair) -> None:
+    """Every database is found, one that a later point has or lacks is said, and a missing cluster fails by its name."""
+    first = sealed(there)
+    names = {each["name"] for each in first["sources"]}
+    assert {f"{PREFIX}shop", f"globals/{NAMESPACE}/pair", "database/postgres/main-db/docfast"} <= names
+    assert first["complete"] is True
+    assert source(first, f"globals/{NAMESPACE}/pair")["details"]["passwords"] is True
+    assert source(first, f"{PREFIX}shop")["details"]["instance"] == {"pod": shop.primary, "role": "primary"}
+
+    shop.sql("postgres", "create database later")
+    configure(there, shop, f"[{{cnpg: {NAMESPACE}/none}}, {{cnpg: {NAMESPACE}/pair, databases: [later, never]}}]")
+    second = sealed(there, expect=3)
+    failed = {each["name"]: each["error"] for each in second["sources"] if each["status"] == "failed"}
+    assert failed == {
+        f"database/{NAMESPACE}/none": f"there is no CloudNativePG cluster {NAMESPACE}/none",
+        f"{PREFIX}never": f"{NAMESPACE}/pair has no database never",
+    }
+    assert any(said.startswith("new since") and f"{PREFIX}later" in said for said in second["warnings"])
+    assert any(said.startswith("gone since") and f"{PREFIX}shop" in said for said in second["warnings"])
+    shop.sql("postgres", "drop database later")
+
+
+def test_a_failover_in_the_middle_of_a_dump(there: Site, shop: Pair) -> None:
+    """The primary's pod is deleted while it is dumped: the dump is made again on the new one, and is whole."""
+    shop.settled()
+    before = shop.primary
+    with shop.held_up("shop"):
+        running = there.start("backup", "databases", "--json")
+        until(lambda: shop.is_being_dumped(before), 120, 0.3)
+        kubectl(shop.lab, "delete", "pod", "-n", NAMESPACE, before, "--wait=false")
+        until(lambda: shop.primary != before, 120, 0.5)
+    ran = finish(running)
+    assert ran.status == 0, ran.err
+    assert "starting again" in ran.err
+    found = source(ran.json()["point"], f"{PREFIX}shop")
+    assert found["details"]["instance"] == {"pod": shop.primary, "role": "primary"}
+    assert found["details"]["proof"]["tables"]["public.item"]["rows"] == 1000
+    shop.settled()
+
+
+def test_a_replica_is_read_where_it_is_preferred(there: Site, shop: Pair) -> None:
+    """The replica serves with all that the primary had; evicted in mid-dump, it is replaced, and the dump is whole."""
+    shop.settled()
+    configure(there, shop, f"[{{cnpg: {NAMESPACE}/pair, databases: [shop], read_from: replica}}]")
+    shop.sql("shop", "create table just_written ()")
+    replica = shop.replica
+    found = source(sealed(there), f"{PREFIX}shop")["details"]
+    assert found["instance"] == {"pod": replica, "role": "replica"}
+    assert "public.just_written" in found["proof"]["tables"]
+
+    with shop.held_up("shop"):
+        running = there.start("backup", "databases", "--json")
+        until(lambda: shop.is_being_dumped(replica), 120, 0.3)
+        shop.evict(replica)
+        until(lambda: not shop.is_being_dumped(replica), 60, 0.3)
+    ran = finish(running)
+    assert ran.status == 0, ran.err
+    assert "starting again" in ran.err
+    assert "public.just_written" in source(ran.json()["point"], f"{PREFIX}shop")["details"]["proof"]["tables"]
+    shop.sql("shop", "drop table just_written")
+    shop.settled()
+
+
+def test_a_killed_backup_leaves_nothing_in_the_pod(there: Site, shop: Pair) -> None:
+    """After kill -9 no program and no session of drkit's is left there; and no secret was in any argument."""
+    shop.settled()
+    pod = shop.primary
+    with shop.held_up("shop"):
+        running = there.start("backup", "databases")
+        until(lambda: shop.is_being_dumped(pod), 120, 0.3)
+        arguments = [" ".join(command_line(each)) + environment(each) for each in descendants(running.pid)]
+        arguments += shop.processes(pod).splitlines()
+        assert any("pg_dump" in line for line in arguments)
+        running.kill()
+        running.wait()
+        until(lambda: "pg_dump" not in (seen := shop.processes(pod)) and "psql --no-psqlrc" not in seen, 60, 0.3)
+        until(lambda: shop.sessions(pod, "drkit") == 0, 60, 0.3)
+    key = next(each for each in open(shop.lab["kubeconfig"]) if "client-key-data" in each).split()[1]  # noqa: SIM115, PTH123 - one line of a file
+    assert not [line for line in arguments if PASSPHRASE in line or key in line]
+    assert sealed(there)["complete"] is True
+
+
+def test_odd_databases_come_back_equal(there: Site, shop: Pair, spare: Scratch) -> None:
+    """Odd names, another encoding and large objects: all equal after a restore, and when proven in a scratch server."""
+    for name, encoding in ((ODD, "UTF8"), (OLD, "LATIN1")):
+        quoted = '"' + name.replace('"', '""') + '"'
+        locale = "template template0 lc_collate 'C' lc_ctype 'C'"
+        shop.sql("postgres", f"create database {quoted} owner keeper encoding '{encoding}' {locale}")
+        shop.sql("postgres", f"comment on database {quoted} is 'über'")
+        shop.sql(name, *TABLES)
+    configure(there, shop, more=target(there, shop, spare))
+    point = sealed(there)
+    assert source(point, PREFIX + OLD)["details"]["encoding"] == "LATIN1"
+    there.run("restore", "--to", "spare", "--only", PREFIX + ODD, "--only", PREFIX + OLD)
+    for name in (ODD, OLD):
+        with spare.dsn(name).connect() as restored:
+            row = restored.execute(HOLDS).fetchone()
+        assert row is not None
+        assert "|".join(map(str, row)) == shop.sql(name, HOLDS)
+    there.run("verify", "--deep")
+    for name in (ODD, OLD):
+        quoted = '"' + name.replace('"', '""') + '"'
+        shop.sql("postgres", f"drop database {quoted}")
+
+
+@pytest.fixture
+def spare(shop: Pair, tmp_path: Path) -> Iterator[Scratch]:
+    """Another server of the same version, reached by a connection string."""
+    with container.server(17, shop.image, (), tmp_path, PlainReporter()) as server:
+        yield server
+
+
+def target(site: Site, shop: Pair, server: Scratch) -> str:
+    """The configuration of the target ``spare``; its pg_restore is the server's own, for this machine may have none."""
+    programs = site.path / "bin"
+    programs.mkdir()
+    pg_restore = programs / "pg_restore"
+    pg_restore.write_text(f'#!/bin/sh\nexec {shlex.join(server.client("pg_restore"))} "$@"\n')
+    pg_restore.chmod(0o755)
+    lines = [f"postgresql: {{bin_dirs: [bin], scratch_image: {json.dumps(shop.image)}}}"]
+    lines += ["clusters:", "  spare:", "    databases:"]
+    for number, name in enumerate((ODD, OLD)):
+        (site.path / f"{number}.dsn").write_text(make_conninfo(**dict(server.dsn(name).parameters)))
+        lines.append(f"      - {{name: {json.dumps(name)}, dsn: {{file: {number}.dsn}}}}")
+    return "\n".join(lines)
