@@ -215,7 +215,9 @@ def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key"), [(b"no PEM", KEY), (CERTIFICATE, b"no PEM"), (CERTIFICATE, _pair()[1])]
+    ("certificate", "key"),
+    [(b"no PEM", KEY), (CERTIFICATE, b"no PEM"), (CERTIFICATE, _pair()[1])],
+    ids=["no certificate", "no key", "another key"],
 )
 def test_certificates_that_do_not_fit_are_said(tmp_path: Path, certificate: bytes, key: bytes) -> None:
     """A key that is another certificate's, or none, is a configuration's error."""
