@@ -63,7 +63,9 @@ class CnpgDatabaseSource:
     @contextmanager
     def open(self) -> Iterator[SourceStream]:
         """Dump it; see ``drkit.postgres.dump``."""
-        instance = _caught_up(self.kube, cnpg.instance(self.kube, self.cluster, self.read_from))
+        wanted = cnpg.instance(self.kube, self.cluster, self.read_from)
+        with _reading(self.kube, wanted):
+            instance = _caught_up(self.kube, wanted)
         server = InPod(self.kube, self.cluster.namespace, instance.pod, self.database)
         with _reading(self.kube, instance):
             context = dumping(server, content=self.content_proofs)
