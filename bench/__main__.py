@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from bench import backups, listings, restores
+from bench import backups, exports, listings, restores
 from bench.figures import Book, Figure, keep, machine, print_table
 from bench.tools import BORGMATIC, install_borgmatic, run
 from bench.world import SETTINGS, World, borg, world
@@ -24,7 +24,10 @@ from drkit.errors import DrkitError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-PARTS = ("help", "backup", "restore", "points")
+PARTS = ("help", "backup", "restore", "points", "manifests")
+
+_FEW_ROWS = 1000
+"""Where nothing that is measured reads them."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Extent:
     """Of the large table of each of two databases; 4.5 million make 0.45 GB of dump."""
     archives: int
     helps: int
+    objects: tuple[int, int]
+    """Of the cluster: for the comparison, and for the memory that it takes."""
     patience: float
     """Seconds to wait before each run, at the most, for others to leave the machine idle."""
 
@@ -44,10 +49,20 @@ def _extent(arguments: argparse.Namespace) -> Extent:
     patience = arguments.patience
     if arguments.quick:
         return Extent(
-            arguments.rounds or 1, 100_000, archives=30, helps=3, patience=0 if patience is None else patience
+            arguments.rounds or 1,
+            100_000,
+            archives=30,
+            helps=3,
+            objects=(500, 1000),
+            patience=0 if patience is None else patience,
         )
     return Extent(
-        arguments.rounds or 3, 4_500_000, archives=500, helps=10, patience=20 if patience is None else patience
+        arguments.rounds or 3,
+        4_500_000,
+        archives=500,
+        helps=10,
+        objects=(5_000, 20_000),
+        patience=20 if patience is None else patience,
     )
 
 
@@ -69,6 +84,7 @@ def _measure(here: World, book: Book, extent: Extent, parts: Sequence[str]) -> d
         "backup": lambda: backups.measure(here, book, extent.rounds),
         "restore": lambda: restores.measure(here, book, extent.rounds),
         "points": lambda: listings.measure(here, book, extent.rounds, extent.archives),
+        "manifests": lambda: exports.measure(here, book, extent.rounds, *extent.objects),
     }
     failed: dict[str, str] = {}
     for part in parts:
@@ -111,10 +127,17 @@ def main() -> int:
     arguments = _arguments()
     extent, began, book = _extent(arguments), datetime.now(UTC), Book()
     install_borgmatic()
-    print(f"making two databases of {extent.rows} rows", flush=True)
-    with world(extent.rows, extent.patience) as here:
-        failed = _measure(here, book, extent, [part for part in PARTS if part in (arguments.only or PARTS)])
-        figures = [*backups.figures(book), *restores.figures(book), *listings.figures(book)]
+    parts = [part for part in PARTS if part in (arguments.only or PARTS)]
+    rows = extent.rows if {"backup", "restore"} & set(parts) else _FEW_ROWS
+    print(f"making two databases of {rows} rows", flush=True)
+    with world(rows, extent.patience) as here:
+        failed = _measure(here, book, extent, parts)
+        figures = [
+            *backups.figures(book),
+            *restores.figures(book),
+            *listings.figures(book),
+            *exports.figures(book),
+        ]
         document = {**_document(here, book, figures, extent, began), "failed": sorted(failed)}
     print()
     print_table(figures)

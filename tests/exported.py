@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drkit.manifests import read, tar
+from drkit.archive import entries
+from drkit.manifests import read
 from drkit.sources.manifests import ManifestsSource
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Exported:
     @property
     def files(self) -> dict[str, bytes]:
         """By path."""
-        return {each.path: each.content(read.LARGEST_OBJECT) for each in tar.entries(io.BytesIO(self.archive).read)}
+        return {entry.name: content.whole(entry.size) for entry, content in entries(io.BytesIO(self.archive))}
 
     @property
     def raw(self) -> list[Object]:

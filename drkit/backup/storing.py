@@ -34,7 +34,7 @@ ATTEMPTS = 6
 CLOCK_TOLERANCE_SECONDS = 120
 _PREPARED = 2
 """How many archives are prepared while one is stored: small sources end sooner than the next Borg is there."""
-_NAMED = 5
+_NAMED = 3
 """How many of the things that a source lacks are named in its error; its details name all of them."""
 _PASSED_OVER = (SourceFailed, PreflightFailed, ConnectionCut)
 """Failures that concern one source; after any other error the vault is not tried again in this run."""
@@ -205,9 +205,17 @@ class Storing:
 def _what_lacks(details: Mapping[str, Any]) -> str:
     """What a source says that it could not read of itself; empty where it is whole."""
     lacking: Mapping[str, str] = details.get("lacking") or {}
-    named = [f"{name}: {why}" for name, why in sorted(lacking.items())]
-    more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-    return f"not all of it could be read: {'; '.join(named[:_NAMED])}{more}" if named else ""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in sorted(lacking.items()):
+        by_reason.setdefault(why, []).append(name)
+    reasons = [f"{_few(named)}: {why}" for why, named in by_reason.items()]
+    return f"not all of it could be read: {_few(reasons, '; ')}" if reasons else ""
+
+
+def _few(named: Sequence[str], between: str = ", ") -> str:
+    """The first of them, and how many more there are."""
+    more = f"{between}and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return f"{between.join(named[:_NAMED])}{more}"
 
 
 @dataclass

@@ -13,7 +13,7 @@ import socket
 import threading
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from drkit import process
@@ -24,7 +24,6 @@ from drkit.vault import gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from websockets.sync.client import ClientConnection
 
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _INPUT, _OUTPUT, _ERRORS, _STATUS, _END = 0, 1, 2, 3, 255
 _CONNECT_SECONDS = 15.0
+_ATTEMPTS = 3
+_PASSING = frozenset({429, 500, 502, 503, 504})
+"""What the API answers while it is busy or starting."""
 _ATTEMPTS = 3
 _PASSING = frozenset({429, 500, 502, 503, 504})
 """What the API answers while it is busy or starting."""
@@ -65,7 +67,7 @@ def execute(
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
     address = f"{path}?{urlencode([*query, *(('command', each) for each in command)])}"
     with ExitStack() as stack:
-        connected = stack.enter_context(_connected(where, address))
+        connected = _connected(stack, where, address)
         running = PodExecution(connected, f"{argv[0]} in {namespace}/{pod}", marker.encode())
         stack.callback(running.close)
         yield running
@@ -76,7 +78,7 @@ def _connected(where: Connection, address: str) -> Iterator[ClientConnection]:
     """A connection, after a few attempts: a program that one of them started unseen ends with that one's input."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            opening, opened = _handshake(where, address)
+            closing, opened = _handshake(where, address)
             break
         except SourceFailed as error:
             passes = not isinstance(error, KubeRefused) or error.status in _PASSING
@@ -85,43 +87,81 @@ def _connected(where: Connection, address: str) -> Iterator[ClientConnection]:
         process.pause(wait_before(attempt, ""))
     else:
         raise AssertionError  # the loop leaves by a connection or by an error
-    try:
+    with closing:
         yield opened
-    finally:
-        opening.__exit__(None, None, None)
 
 
-def _handshake(where: Connection, address: str) -> tuple[AbstractContextManager[ClientConnection], ClientConnection]:
+def _handshake(where: Connection, address: str) -> tuple[ExitStack, ClientConnection]:
+    """A connection, and what ends it."""
     # Imported where a pod is entered: `drkit --help` need not pay a tenth of a second for it.
     from websockets.exceptions import InvalidHandshake, InvalidStatus  # noqa: PLC0415 - see above
     from websockets.sync.client import connect  # noqa: PLC0415 - see above
+    from websockets.typing import Subprotocol  # noqa: PLC0415 - see above
 
+    with ExitStack() as stack:
+        try:
+            held = Held(_socket(where))
+            stack.callback(held.release)
+            opening = connect(
+                # TLS is our own, see Held.
+                f"ws://{_authority(where)}{where.prefix}{address}",
+                sock=cast("socket.socket", held),
+                subprotocols=[Subprotocol(each) for each in PROTOCOLS],
+                additional_headers=where.headers,
+                compression=None,
+                proxy=None,
+                open_timeout=_CONNECT_SECONDS,
+                close_timeout=_CLOSE_SECONDS,
+                # A reader that is slow keeps the library from reading pongs too: see PodExecution for what we do.
+                ping_interval=None,
+            )
+            opened = opening.__enter__()
+            stack.callback(opened.recv_events_thread.join)
+            stack.callback(opening.__exit__, None, None, None)
+        except InvalidStatus as error:
+            raise _refused(where, error.response.status_code, error.response.body) from None
+        except (OSError, InvalidHandshake) as error:
+            raise KubeUnreachable(
+                f"{_authority(where)} does not answer: {error}", "look at the API server; then: drkit check"
+            ) from None
+        return stack.pop_all(), opened
+
+
+def _socket(where: Connection) -> socket.socket:
+    plain = socket.create_connection((where.host, where.port), timeout=_CONNECT_SECONDS)
     try:
-        plain = socket.create_connection((where.host, where.port), timeout=_CONNECT_SECONDS)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _SILENCE.items():
             plain.setsockopt(socket.IPPROTO_TCP, option, value)
-        opening = connect(
-            f"{'wss' if where.context else 'ws'}://{_authority(where)}{where.prefix}{address}",
-            sock=plain,
-            ssl=where.context,
-            server_hostname=where.server_name if where.context else None,
-            subprotocols=PROTOCOLS,  # type: ignore[arg-type]  # a type of the library's own for str
-            additional_headers=where.headers,
-            compression=None,
-            proxy=None,
-            open_timeout=_CONNECT_SECONDS,
-            close_timeout=_CLOSE_SECONDS,
-            # A reader that is slow keeps the library from reading pongs too: see PodExecution for what we do instead.
-            ping_interval=None,
-        )
-        return opening, opening.__enter__()
-    except InvalidStatus as error:
-        raise _refused(where, error.response.status_code, error.response.body) from None
-    except (OSError, InvalidHandshake) as error:
-        raise KubeUnreachable(
-            f"{_authority(where)} does not answer: {error}", "look at the API server; then: drkit check"
-        ) from None
+        made = where.context.wrap_socket(plain, server_hostname=where.server_name) if where.context else plain
+    except BaseException:
+        plain.close()
+        raise
+    made.settimeout(None)
+    return made
+
+
+class Held:
+    """A socket that ``close`` cuts off, and whose number is free only after ``release``.
+
+    The library closes a socket while a thread of its own may be reading from it. The next file that drkit opens then
+    gets that number, and what OpenSSL has yet to say to the lost connection, an alert of 24 bytes, goes into that file.
+    """
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def close(self) -> None:
+        """Cut the connection: who reads from it comes to its end."""
+        with suppress(OSError):
+            socket.socket.shutdown(self._real, socket.SHUT_RDWR)  # below TLS, whose state the reader may be using
+
+    def release(self) -> None:
+        """Free the number, once nobody uses it any more."""
+        self._real.close()
 
 
 def _authority(where: Connection) -> str:

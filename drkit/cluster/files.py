@@ -45,7 +45,8 @@ if tar --version 2>/dev/null | grep -q GNU; then
             --null --verbatim-files-from --files-from=-
     }
 else
-    pack() { tr '\000' '\n' | tar -c -f - --no-recursion -T -; }
+    # busybox; more names than fit into one call are an error, where a second archive behind the first would be none
+    pack() { xargs -0 -x -n 100000 -s 1000000 tar -c -f - --no-recursion; }
 fi
 said=$( { find "$@" '(' -type f -o -type d -o -type l ')' -print0 | sort -zu | pack >&3; } 2>&1 ) 3>&1
 status=$?

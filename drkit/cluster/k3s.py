@@ -49,6 +49,8 @@ def environments(name: str) -> tuple[str, ...]:
 
 _MOST_NODES = 50_000
 """Aliases multiply: a file of one page can stand for billions of values. A real one has dozens."""
+_MOST_BRACKETS = 500
+"""The parser's time grows with the square of those that are open."""
 _SHORT = {"-d": "data-dir", "-s": "server", "-t": "token", "-c": "config"}
 _SWITCHES = frozenset({"cluster-init"})
 _VARIABLES = {
@@ -184,6 +186,8 @@ def _options(words: list[str]) -> dict[str, str]:
 
 def _configuration(path: str, text: bytes) -> dict[str, str]:
     """A configuration file's keys, those that matter here."""
+    if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
+        raise SourceFailed(f"{path}: more brackets than a configuration has")
     loader = YAML(typ="rt", pure=True)
     loader.allow_duplicate_keys = True
     try:

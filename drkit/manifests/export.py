@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from drkit.archive import Entry, Writer
 from drkit.errors import DrkitError, KubeUnreachable, SourceFailed
 from drkit.manifests import listing as listings
-from drkit.manifests import paths, tar
+from drkit.manifests import paths
 from drkit.manifests.spool import Spool
 from drkit.vault import gate
 
@@ -62,6 +63,7 @@ class Export:
         self._gone: DrkitError | None = None
         self._error: BaseException | None = None
         self._details: dict[str, Any] = {}
+        self._archive = Writer(self._write)
         self._reading, self._writing = os.pipe()
         gate.widen(self._writing)
         self._thread = threading.Thread(target=self._run, name="manifests", daemon=True)
@@ -121,16 +123,16 @@ class Export:
         for each in whole:
             self._write_raw(each, spool)
         index = json.dumps(self._details, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-        self._write(tar.entry(paths.INDEX, index))
-        self._write(tar.END)
+        self._archive.add(Entry(paths.INDEX), index)
+        self._archive.close()
 
     def _write_raw(self, each: Listing, spool: Spool) -> None:
         size = sum(record.size for record in each.raw)
         if size:
-            self._write(tar.header(paths.of_raw(each.kind), size))
+            self._archive.begin(Entry(paths.of_raw(each.kind)), size)
             for record in each.raw:
                 self._write(spool.get(record))
-            self._write(tar.padding(size))
+            self._archive.end(size)
 
     def _write(self, content: bytes) -> None:
         gate.write_all(self._writing, memoryview(content))
@@ -158,16 +160,16 @@ class Export:
         try:
             return listings.read(self._api, kind, spool, self._go_on)
         except SourceFailed as error:
-            if isinstance(error, KubeUnreachable):
-                self._see_whether_it_is_gone()
-            return _Failed(kind, error.message)
+            gone = self._see_whether_it_is_gone() if isinstance(error, KubeUnreachable) else None
+            return _Failed(kind, (gone or error).message)
 
-    def _see_whether_it_is_gone(self) -> None:
+    def _see_whether_it_is_gone(self) -> DrkitError | None:
         """A server that does not answer at all is not asked for every other kind too."""
         try:
             self._api.get("/version")
         except SourceFailed as error:
             self._gone = error
+        return self._gone
 
     def _go_on(self) -> None:
         if self._cancelled.is_set():

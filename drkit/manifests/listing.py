@@ -7,8 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from drkit.archive import Entry, Writer
 from drkit.errors import KubeExpired, KubeRefused, SourceFailed
-from drkit.manifests import paths, tar
+from drkit.manifests import paths
 from drkit.manifests.emit import emit
 from drkit.manifests.skip import reason
 from drkit.manifests.strip import strip
@@ -58,14 +59,18 @@ class Listing:
             raise KubeExpired(_GONE, f"the pages of {self.kind.path} are of several versions")
         self.resource_version = version
         files: list[bytes] = []
+        archive = Writer(files.append)
+        objects = 0
         lines: list[bytes] = []
         for name, namespace, item in self._in_order(page["items"]):
-            obj = {"apiVersion": self.kind.api_version, "kind": self.kind.kind, **item}
+            named = {"apiVersion": self.kind.api_version, "kind": self.kind.kind}
+            obj = {**named, **item, **named}  # built-in kinds come without; they stand first in any case
             lines.append(_line(obj))
             if not reason(obj, self.kind):
-                files.append(self._file(namespace, name, obj))
+                archive.add(*self._file(namespace, name, obj))
+                objects += 1
         self.listed += len(lines)
-        self.objects += len(files)
+        self.objects += objects
         if files:
             self.files.append(spool.put(b"".join(files)))
         if lines:
@@ -88,12 +93,12 @@ class Listing:
         found.sort(key=lambda each: each[0])
         return [each[1:] for each in found]
 
-    def _file(self, namespace: str, name: str, obj: Object) -> bytes:
+    def _file(self, namespace: str, name: str, obj: Object) -> tuple[Entry, bytes]:
         path = paths.of_object(self.kind, namespace, name)
         content = emit(strip(obj)).encode()
         self._digest.update(f"{path}\0{len(content)}\0".encode())
         self._digest.update(content)
-        return tar.entry(path, content)
+        return Entry(path), content
 
 
 def _line(obj: Object) -> bytes:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from drkit.archive import Kind, entries
 from drkit.cluster.kube import Resource
 from drkit.errors import VerificationFailed
-from drkit.manifests import paths, tar
+from drkit.manifests import paths
 from drkit.manifests.export import FORMAT
 from drkit.manifests.skip import reason
 from drkit.manifests.strip import strip
@@ -20,11 +22,13 @@ from drkit.manifests.strip import strip
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from drkit.archive import Content
     from drkit.cluster.kube import Object
-    from drkit.manifests.tar import Entry
 
 LARGEST_OBJECT: Final = 64 * 1024 * 1024
 """Bytes. An API server takes 1.5 MB; written as YAML with every character escaped that is some MB more."""
+_PIECE: Final = 256 * 1024
+_LONGEST_PART: Final = 255
 _CLUSTER_PARTS: Final = 5
 _NAMESPACED_PARTS: Final = 6
 
@@ -62,34 +66,63 @@ def files(read: Callable[[int], bytes], details: Mapping[str, Any]) -> Iterator[
         VerificationFailed: it is not the export that the details describe.
     """
     check = _Check(details)
-    for entry in tar.entries(read):
-        if entry.path.startswith(f"{paths.OBJECTS}/"):
-            content = entry.content(LARGEST_OBJECT)
-            check.file(entry.path, content)
-            yield entry.path, iter((content,))
-        elif entry.path == paths.INDEX:
-            content = entry.content(LARGEST_OBJECT)
-            check.index(content)
-            yield entry.path, iter((content,))
+    for path, content in _walk(read):
+        if path.startswith(f"{paths.OBJECTS}/"):
+            whole = content.whole(LARGEST_OBJECT)
+            check.file(path, whole)
+            yield path, iter((whole,))
+        elif path == paths.INDEX:
+            whole = content.whole(LARGEST_OBJECT)
+            check.index(whole)
+            yield path, iter((whole,))
         else:
-            kind = check.raw(entry.path)
-            yield entry.path, check.counted(kind, entry)
+            yield path, check.counted(check.raw(path), content)
     check.end()
 
 
 def objects(read: Callable[[int], bytes], details: Mapping[str, Any]) -> Iterator[tuple[Resource, Object]]:
     """Every object as the API gave it, with its kind. Raises what ``files`` does."""
     check = _Check(details)
-    for entry in tar.entries(read):
-        if entry.path.startswith(f"{paths.OBJECTS}/"):
-            check.file(entry.path, entry.content(LARGEST_OBJECT))
-        elif entry.path == paths.INDEX:
-            check.index(entry.content(LARGEST_OBJECT))
+    for path, content in _walk(read):
+        if path.startswith(f"{paths.OBJECTS}/"):
+            check.file(path, content.whole(LARGEST_OBJECT))
+        elif path == paths.INDEX:
+            check.index(content.whole(LARGEST_OBJECT))
         else:
-            kind = check.raw(entry.path)
-            for line in entry.lines(LARGEST_OBJECT):
+            kind = check.raw(path)
+            for line in _lines(content):
                 yield check.kinds[kind], check.line(kind, line)
     check.end()
+
+
+@dataclass(frozen=True)
+class _Source:
+    read: Callable[[int], bytes]
+
+
+def _walk(read: Callable[[int], bytes]) -> Iterator[tuple[str, Content]]:
+    """The files; anything else in an archive, and what no file system takes for a name, is none of drkit's."""
+    for entry, content in entries(_Source(read)):
+        parts = entry.name.split("/")
+        if entry.kind is not Kind.FILE or not entry.name.isascii() or max(map(len, parts)) > _LONGEST_PART:
+            raise _refused(entry.name)
+        yield entry.name, content
+
+
+def _pieces(content: Content) -> Iterator[bytes]:
+    return iter(lambda: content.read(_PIECE), b"")
+
+
+def _lines(content: Content) -> Iterator[bytes]:
+    """Lines without their ends."""
+    rest = b""
+    for piece in _pieces(content):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+        if len(rest) > LARGEST_OBJECT:
+            raise VerificationFailed(f"an export of manifests has a line of more than {LARGEST_OBJECT} bytes")
+    if rest:
+        yield rest
 
 
 def wished(found: Iterable[tuple[Resource, Object]]) -> Iterator[tuple[Resource, Object]]:
@@ -126,8 +159,8 @@ class _Check:
             raise _refused(path)
         return kind
 
-    def counted(self, kind: str, entry: Entry) -> Iterator[bytes]:
-        for piece in entry.pieces():
+    def counted(self, kind: str, content: Content) -> Iterator[bytes]:
+        for piece in _pieces(content):
             self._lines[kind] += piece.count(b"\n")
             yield piece
 
@@ -158,4 +191,4 @@ class _Check:
 
 
 def _refused(path: str) -> VerificationFailed:
-    return VerificationFailed(f"an export of manifests holds a file that belongs to none of its kinds: {path}")
+    return VerificationFailed(f"an export of manifests holds what belongs to none of its kinds: {path!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from drkit.cluster.kube import Object, Resource
 
@@ -71,8 +71,12 @@ def _mapping(obj: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _is_one_of(value: Any, known: Collection[str]) -> bool:
+    return isinstance(value, str) and value in known
+
+
 def _secret(obj: Object, metadata: Mapping[str, Any]) -> str:
-    if obj.get("type") in _TOKENS:
+    if _is_one_of(obj.get("type"), _TOKENS):
         return "a token of this cluster"
     if metadata.get("namespace") == _KUBE_SYSTEM:
         name = str(metadata.get("name"))
@@ -85,15 +89,15 @@ def _secret(obj: Object, metadata: Mapping[str, Any]) -> str:
 
 def _config_map(_: Object, metadata: Mapping[str, Any]) -> str:
     name = metadata.get("name")
-    if name in _OWNED_BY_NAMESPACE:
+    if _is_one_of(name, _OWNED_BY_NAMESPACE):
         return "made in each namespace"
-    if name in _OF_THE_API and metadata.get("namespace") == _KUBE_SYSTEM:
+    if _is_one_of(name, _OF_THE_API) and metadata.get("namespace") == _KUBE_SYSTEM:
         return "made by the API server"
     return ""
 
 
 def _pod(obj: Object, metadata: Mapping[str, Any]) -> str:
-    if _mapping(obj, "status").get("phase") in {"Succeeded", "Failed"}:
+    if _is_one_of(_mapping(obj, "status").get("phase"), {"Succeeded", "Failed"}):
         return "completed"
     if "kubernetes.io/config.mirror" in _mapping(metadata, "annotations"):
         return "made by a kubelet from a file"
@@ -103,7 +107,7 @@ def _pod(obj: Object, metadata: Mapping[str, Any]) -> str:
 def _job(obj: Object, _: Mapping[str, Any]) -> str:
     conditions = _mapping(obj, "status").get("conditions")
     for condition in conditions if isinstance(conditions, list) else []:
-        ended = isinstance(condition, dict) and condition.get("type") in {"Complete", "Failed"}
+        ended = isinstance(condition, dict) and _is_one_of(condition.get("type"), {"Complete", "Failed"})
         if ended and condition.get("status") == "True":
             return "completed; applied again it would run again"
     return ""

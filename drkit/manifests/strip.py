@@ -47,7 +47,7 @@ def strip(obj: Object) -> Object:
         result["metadata"] = _metadata(metadata)
         if obj.get("kind") == "Job":
             result["metadata"] = _without_controller(result["metadata"])
-    special = _SPECIAL.get((obj.get("apiVersion", ""), obj.get("kind", "")))
+    special = _SPECIAL.get(f"{obj.get('apiVersion')} {obj.get('kind')}")
     spec = obj.get("spec")
     if special is not None and isinstance(spec, dict):
         result["spec"] = special(obj, spec)
@@ -163,9 +163,9 @@ def _pod(_: Object, spec: dict[str, Any]) -> dict[str, Any]:
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _SPECIAL: Final = {
-    ("v1", "Service"): _service,
-    ("v1", "PersistentVolumeClaim"): _claim,
-    ("v1", "PersistentVolume"): _volume,
-    ("v1", "Pod"): _pod,
-    ("batch/v1", "Job"): _job,
+    "v1 Service": _service,
+    "v1 PersistentVolumeClaim": _claim,
+    "v1 PersistentVolume": _volume,
+    "v1 Pod": _pod,
+    "batch/v1 Job": _job,
 }

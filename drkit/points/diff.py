@@ -54,9 +54,22 @@ def _source(old: SourceEntry, new: SourceEntry) -> list[Change]:
         for table, checksum in _checksums(old).items()
         if _checksums(new).get(table, checksum) != checksum
     ]
+    changes += _files(old, new)
     changes += mapping(name, "sequence", _last_values(old), _last_values(new))
     changes += mapping(name, "extension", _extensions(old), _extensions(new))
     return changes + mapping(name, "", _plain(old), _plain(new))
+
+
+def _files(old: SourceEntry, new: SourceEntry) -> list[Change]:
+    """Files that came, went and changed. What they hold may be secret: only that it is another is shown."""
+    before, after = old.details.get("files", {}), new.details.get("files", {})
+    return [
+        Change(
+            new.name, path, "changed" if path in before and path in after else "added" if path in after else "removed"
+        )
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    ]
 
 
 def _plain(source: SourceEntry) -> dict[str, Any]:

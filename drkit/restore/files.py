@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drkit import state
@@ -10,10 +12,10 @@ from drkit.errors import TargetNotEmpty
 from drkit.manifests import write as manifests
 from drkit.points import names
 from drkit.restore.stream import Whole, feed
+from drkit.restore.unpack import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from drkit.observe.progress import Reporter, Task
     from drkit.points.descriptor import SourceEntry
@@ -65,5 +67,26 @@ def _manifests(vault: Vault, source: SourceEntry, place: Path, _: Task) -> None:
         manifests.write_out(Whole(reader, source).read, source.details, place)
 
 
-_TREES: dict[str, Callable[[Vault, SourceEntry, Path, Task], None]] = {"manifests": _manifests}
+def _server_files(vault: Vault, source: SourceEntry, place: Path, _: Task) -> None:
+    partial = place.with_name(f".{place.name}.partial")
+    _remove(partial)  # what a run left that was killed
+    try:
+        with vault.open(source.archive) as reader:
+            unpack(Whole(reader, source), partial)
+        partial.rename(place)
+    finally:
+        _remove(partial)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a tree, of which some directories may not be writable for their owner."""
+    for path, _, _ in os.walk(directory):
+        Path(path).chmod(0o700)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+_TREES: dict[str, Callable[[Vault, SourceEntry, Path, Task], None]] = {
+    "manifests": _manifests,
+    "server-files": _server_files,
+}
 """Kinds whose archive becomes a directory."""

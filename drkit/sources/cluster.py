@@ -6,12 +6,16 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from drkit.clock import SystemClock
 from drkit.cluster import api, kubeconfig, members
 from drkit.cluster.reach import reach
 from drkit.config import secrets
 from drkit.errors import KubeRefused, KubeUnreachable
+from drkit.points import names
 from drkit.sources import cnpg
+from drkit.sources.datastore import DatastoreSource
 from drkit.sources.manifests import ManifestsSource
+from drkit.sources.server_files import ServerFilesSource
 from drkit.sources.topology import TopologySource
 from drkit.topology import hetzner
 
@@ -39,7 +43,13 @@ def sources(config: Config) -> tuple[Source, ...]:
     connected = connect(cluster)
     machines = machines_of(cluster, connected)
     hosts = [_host(cluster, machine) for machine in machines]
-    found: list[Source] = []
+    servers = tuple(host for host, machine in zip(hosts, machines, strict=True) if machine.is_server)
+    label = names.new_point(SystemClock().now())
+    found: list[Source] = [DatastoreSource(servers, label, tuple(config.postgresql.bin_dirs))]
+    found += [
+        ServerFilesSource(host, tuple(config.server_files.extra) if machine.is_server else ())
+        for host, machine in zip(hosts, machines, strict=True)
+    ]
     if connected is not None:
         found.append(ManifestsSource(partial(_itself, connected)))
     found.append(TopologySource(connected, tuple(hosts), _project(cluster)))

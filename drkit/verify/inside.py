@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
+from drkit.cluster import files
+from drkit.datastore import sqlite, status
+from drkit.datastore.look import Kind
 from drkit.errors import VerificationFailed
 from drkit.manifests import read as exports
 from drkit.manifests.rehearse import rehearse
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from drkit.points.descriptor import SourceEntry
     from drkit.vault.port import Vault
 
+_BLOCK = 256 * 1024
 _SHOWN = 20
 """How many refused objects are named."""
 
@@ -73,4 +79,28 @@ def _topology(vault: Vault, source: SourceEntry, api: Api | None) -> Seen:  # no
     return Seen() if counts == sealed else Seen((f"it has {counts}; sealed were {sealed}",))
 
 
-_LOOKERS: dict[str, Callable[[Vault, SourceEntry, Api | None], Seen]] = {"manifests": _manifests, "topology": _topology}
+def _datastore(vault: Vault, source: SourceEntry, api: Api | None) -> Seen:  # noqa: ARG001 - see _topology
+    with vault.open(source.archive) as reader:
+        whole = Whole(reader, source)
+        if source.details.get("datastore") == Kind.SQLITE:
+            found = asdict(sqlite.facts(whole, Path(gettempdir())))
+        else:
+            found = asdict(status.facts(whole))
+        while whole.read(_BLOCK):
+            pass
+    found = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+    return Seen(tuple(status.differences({name: source.details.get(name) for name in found}, found)))
+
+
+def _server_files(vault: Vault, source: SourceEntry, api: Api | None) -> Seen:  # noqa: ARG001 - see _topology
+    with vault.open(source.archive) as reader:
+        found = files.listing(Whole(reader, source))
+    return Seen(tuple(files.differences(source.details.get("files", {}), found)))
+
+
+_LOOKERS: dict[str, Callable[[Vault, SourceEntry, Api | None], Seen]] = {
+    "datastore": _datastore,
+    "manifests": _manifests,
+    "server-files": _server_files,
+    "topology": _topology,
+}

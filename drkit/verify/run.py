@@ -141,7 +141,8 @@ class Verify:
                 self._record(point, RESTORED)
 
     def _restore(self, sources: Sequence[SourceEntry], api: Api | None) -> None:
-        databases = [source for source in sources if source.kind == "database"]
+        # k3s's own datastore may be a database too.
+        databases = [source for source in sources if "dump_format" in source.details]
         for source in sources:
             if source not in databases:
                 self._look_inside(source, api)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -18,7 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from drkit.cluster import api, kubeconfig
-from drkit.cluster.execution import PROTOCOLS, execute, verdict
+from drkit.cluster.execution import PROTOCOLS, Held, execute, verdict
 from drkit.cluster.transport import Connection
 from drkit.errors import KubeRefused, KubeUnreachable, SourceFailed
 from tests.lab.clusters import get
@@ -329,3 +331,17 @@ def test_nothing_is_left_in_the_pod(kube: Kube, pod: str) -> None:
     with kube.execute(NAMESPACE, pod, "postgres", ["sleep", "98765"]):
         until(lambda: any("sleep 98765" in line for line in running_there(kube, pod)), 30, 0.2)
     until(lambda: not any("98765" in line for line in running_there(kube, pod)), 30, 0.2)
+
+
+def test_a_cut_connection_keeps_its_number() -> None:
+    """Who still reads from a connection that was cut never reads or writes the file that was opened next."""
+    ours, theirs = socket.socketpair()
+    number = ours.fileno()
+    held = Held(ours)
+    with theirs:
+        held.close()
+        assert ours.recv(1) == b""
+        with tempfile.TemporaryFile() as opened:
+            assert opened.fileno() != number
+        held.release()
+        assert ours.fileno() == -1

@@ -66,6 +66,15 @@ def test_it_is_never_drawn_on_in_silence(site: ClusterSite) -> None:
     assert "does not have it whole" in drawn.warnings[0]
 
 
+def test_one_reason_is_said_once(site: ClusterSite) -> None:
+    """Many kinds that fail alike are one complaint, and the details name each."""
+    site.api.resources += [resource(f"kinds{number}", "Kind", "example.com") for number in range(30)]
+    site.api.fail("/kinds|/secrets", status=403, body=b'{"message": "no", "code": 403}', times=1000)
+    (source,) = site.backup().sources
+    assert len(source.error) < 1500
+    assert len(source.details["lacking"]) == 31
+
+
 def test_its_archive_is_kept_and_checked_like_any_other(site: ClusterSite) -> None:
     """Verification reads what is there of it, sees when it is gone, and retention keeps the last one."""
     site.api.fail("/secrets", status=403, times=1000)

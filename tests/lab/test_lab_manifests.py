@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -10,12 +12,17 @@ from uuid import uuid4
 import pytest
 
 from drkit.cluster.api import connect
+from drkit.cluster.kube import Resource
+from drkit.cluster.kubeconfig import Credentials
 from drkit.cluster.kubeconfig import read as read_kubeconfig
+from drkit.errors import KubeRefused
 from drkit.manifests import order, paths
+from drkit.manifests.rehearse import rehearse
 from drkit.manifests.skip import KINDS
 from tests.exported import Exported, export
 from tests.lab import every_kind
 from tests.lab.labs import kubectl
+from tests.lab.waiting import until
 
 if TYPE_CHECKING:
     from drkit.cluster.api import HttpApi
@@ -24,6 +31,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 _BUILT_IN = ("", ".k8s.io")
+_CLUSTER_ROLES = Resource(
+    "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False, verbs=frozenset()
+)
 _APPS = frozenset({"apps", "autoscaling", "batch", "policy"})
 
 
@@ -132,3 +142,104 @@ def _lacking_kinds(exported: Exported, files: dict[str, bytes]) -> list[str]:
         and "create" in kind["verbs"]
         and (kind["group"], kind["plural"]) not in KINDS
     ]
+
+
+def _reader(lab: dict[str, Any], place: Place) -> HttpApi:
+    """The API as an account that has the rights in drkit/cluster/rbac.yaml alone."""
+    text = (resources.files("drkit.cluster") / "rbac.yaml").read_text(encoding="utf-8")
+    place.kubectl("apply", "-f", "-", stdin=text)
+    token = place.kubectl("create", "token", "drkit-reader", "-n", "drkit").strip()
+    access = read_kubeconfig(Path(str(lab["kubeconfig"])))
+    return connect(replace(access, credentials=Credentials(token=token)))
+
+
+def test_reading_rights_are_enough(lab: dict[str, Any], place: Place, api: HttpApi) -> None:
+    """An account that may read everything and nothing else exports everything, and may not change a thing."""
+    try:
+        reader = _reader(lab, place)
+        made = export(reader)
+        assert made.details["lacking"] == {}
+        assert made.details["kinds"].keys() == export(api).details["kinds"].keys()
+        assert {obj["kind"] for obj in made.raw} >= {"Secret", "Node", "ClusterRole", "Pod", "Lease"}
+        changed = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
+        with pytest.raises(KubeRefused) as caught:
+            reader.apply("/api/v1/namespaces/default/configmaps/a", changed, dry_run=True)
+        assert caught.value.status == 403
+    finally:
+        place.kubectl("delete", "namespace/drkit", "--ignore-not-found", "--wait=false")
+        for kind in ("clusterrolebinding", "clusterrole"):
+            place.kubectl("delete", kind, "drkit-reader", "--ignore-not-found")
+
+
+def test_what_cannot_be_read_is_named(api: HttpApi, place: Place) -> None:
+    """An aggregated API whose backend is down is named; a definition that serves nothing hides nothing else."""
+    service: Object = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": f"v1.{place.prefix}.example.com"},
+        "spec": {
+            "group": f"{place.prefix}.example.com",
+            "version": "v1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 1,
+            "service": {"namespace": "default", "name": "nobody"},
+            "insecureSkipTLSVerify": True,
+        },
+    }
+    definition = every_kind.definition(f"{place.prefix}-none")
+    for version in definition["spec"]["versions"]:
+        version["served"] = False
+    try:
+        place.apply([service, definition])
+        until(lambda: f"{place.prefix}.example.com/v1" in api.discover().failed, every=0.5)
+        made = export(api)
+        assert list(made.details["lacking"]) == [f"{place.prefix}.example.com/v1"]
+        assert not [path for path in made.details["kinds"] if f"{place.prefix}-none" in path]
+        names = {obj["metadata"]["name"] for obj in made.raw}
+        assert {service["metadata"]["name"], definition["metadata"]["name"]} <= names
+    finally:
+        place.clear([service, definition])
+    until(lambda: not api.discover().failed, every=0.5)
+
+
+def test_large_objects_and_odd_names_come_back(api: HttpApi, place: Place) -> None:
+    """Objects of a megabyte, and names with every character that Kubernetes allows, are exported and can be applied."""
+    role: Object = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": []}
+    names = [f"{place.prefix}:a:B", f"{place.prefix}:A:b", f"{place.prefix}-{'x' * 230}", f"{place.prefix} a\\,;=@~#ä"]
+    odd: list[Object] = [{**role, "metadata": {"name": name}} for name in names]
+    try:
+        for obj in odd:
+            api.apply(_CLUSTER_ROLES.object_path("", obj["metadata"]["name"]), obj, dry_run=False)
+        place.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}])
+        for number in range(6):
+            name = f"large-{number}"
+            data = {"text": f"{number} ä\n" * 200_000}
+            large = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": place.namespace}}
+            path = f"/api/v1/namespaces/{place.namespace}/configmaps/{name}"
+            api.apply(path, {**large, "data": data}, dry_run=False)
+        made = export(api)
+        assert made.details["lacking"] == {}
+        ours = [
+            obj for kind, obj in made.wished if _is_ours(place, obj) and kind.plural in {"clusterroles", "configmaps"}
+        ]
+        assert sorted(obj["metadata"]["name"] for obj in ours if obj["kind"] == "ClusterRole") == sorted(names)
+        assert len([obj for obj in ours if len(str(obj)) > 1_000_000]) == 6
+        tried = rehearse(api, [(kind, obj) for kind, obj in made.wished if _is_ours(place, obj)])
+        assert (tried.refused, tried.untried) == ((), ())
+    finally:
+        for obj in odd:
+            place.kubectl("delete", "clusterrole", "--ignore-not-found", "--", obj["metadata"]["name"])
+        place.kubectl("delete", "namespace", place.namespace, "--ignore-not-found", "--wait=false")
+
+
+def _is_ours(place: Place, obj: Object) -> bool:
+    metadata = obj["metadata"]
+    return bool(metadata["name"].startswith(place.prefix) or metadata.get("namespace") == place.namespace)
+
+
+def test_a_cluster_would_take_back_its_own_objects(api: HttpApi) -> None:
+    """Nothing that a restore would apply is refused by the very server that it comes from."""
+    tried = rehearse(api, export(api).wished)
+    assert tried.refused == ()
+    assert tried.untried == ()
+    assert tried.taken > 100

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from drkit.archive import Entry, Kind, Writer
 from drkit.cluster.api import HttpApi
 from drkit.cluster.transport import Transport
 from drkit.errors import SourceFailed, TargetNotEmpty, VerificationFailed
-from drkit.manifests import listing, read, spool, tar
+from drkit.manifests import listing, read, spool
 from drkit.manifests.write import write_out
 from drkit.sources.manifests import ManifestsSource
 from tests import exported as exports
@@ -307,11 +308,49 @@ def test_what_differs_from_the_details_is_refused(api: MemoryApi, tmp_path: Path
 
 
 def _packed(files: dict[str, bytes]) -> bytes:
-    return b"".join(tar.entry(path, content) for path, content in files.items()) + tar.END
+    out: list[bytes] = []
+    archive = Writer(out.append)
+    for path, content in files.items():
+        archive.add(Entry(path), content)
+    archive.close()
+    return b"".join(out)
 
 
 @pytest.mark.parametrize("details", [{}, {"format": 2}, {"format": 1}, {"format": 1, "kinds": {"a": {}}}])
 def test_details_of_another_format_are_refused(details: dict[str, Any]) -> None:
     """What this version does not read is said."""
     with pytest.raises(VerificationFailed):
-        list(read.objects(io.BytesIO(tar.END).read, details))
+        list(read.objects(io.BytesIO(_packed({})).read, details))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("objects/cluster/core/namespaces/x.yaml", Kind.SYMLINK, target="/etc/passwd"),
+        Entry("objects", Kind.DIRECTORY),
+        Entry(f"objects/cluster/core/namespaces/{'x' * 300}.yaml"),
+        Entry("objects/cluster/core/namespaces/ä.yaml"),
+        Entry("objects/namespaces/core/namespaces/x.yaml"),
+        Entry("raw/core/secrets"),
+        Entry("x"),
+    ],
+)
+def test_what_no_export_holds_is_refused(api: MemoryApi, entry: Entry) -> None:
+    """Links, directories, and names that belong to none of the kinds end the reading."""
+    made = export(api)
+    out: list[bytes] = []
+    archive = Writer(out.append)
+    archive.add(entry)
+    archive.close()
+    with pytest.raises(VerificationFailed, match="none of its kinds"):
+        list(read.objects(io.BytesIO(b"".join(out)).read, made.details))
+
+
+def test_a_line_without_end_is_refused(api: MemoryApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more of a line is kept in memory than an object can have."""
+    monkeypatch.setattr(read, "LARGEST_OBJECT", 1_000_000)
+    _fill(api, 1)
+    made = export(api)
+    packed = _packed({"raw/core/configmaps.jsonl": b"x" * 3_000_000})
+    with pytest.raises(VerificationFailed, match="a line of more than"):
+        list(read.objects(io.BytesIO(packed).read, made.details))

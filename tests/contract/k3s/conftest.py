@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from drkit.lab import engine as engines
 from drkit.lab import nodes as node_images
 from drkit.lab.build import ensure_base
 from drkit.lab.k3s import build, images
@@ -31,24 +30,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def engine() -> DockerClient:
-    """The Docker engine. Where there is none the tests that need it fail, and say what is missing."""
-    return engines.connect()
-
-
-@pytest.fixture(scope="session")
-def machines(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+def machines(docker_engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """A network without machines, and what they are made of: the lab's node image, with the given k3s or without."""
     reporter = PlainReporter()
     named = [os.environ.get(variable) for variable in (BINARY_VARIABLE, IMAGES_VARIABLE)]
     k3s = given(*(Path(name) if name else None for name in named))
-    image = node_images.ensure_node(engine, k3s, reporter)
-    ensure_base(engine, reporter)
+    image = node_images.ensure_node(docker_engine, k3s, reporter)
+    ensure_base(docker_engine, reporter)
     program = build.build(reporter.note, BASE, [Module("probe", (), place=Path(__file__).parent)]).programs["probe"]
     archive = tmp_path_factory.mktemp("probe") / "probe.tar"
     images.write(images.Image(suite.PROBE, (("/probe", program),), ("/probe",)), archive, platform.machine())
-    with suite.network(engine) as subnet:
-        yield suite.Machines(engine, subnet, image, node_images.more_capabilities(k3s), archive)
+    with suite.network(docker_engine) as subnet:
+        yield suite.Machines(docker_engine, subnet, image, node_images.more_capabilities(k3s), archive)
 
 
 @pytest.fixture(scope="session")

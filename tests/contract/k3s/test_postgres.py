@@ -29,9 +29,9 @@ DATABASE = "/var/lib/rancher/k3s/server/db"
 
 
 @pytest.fixture(scope="module")
-def database(machines: Machines, engine: DockerClient) -> str:
+def database(machines: Machines, docker_engine: DockerClient) -> str:
     """The address of a PostgreSQL with nothing in it, as k3s's configuration names it."""
-    address = machines.add_database(ensure(engine, read("database"), PlainReporter()), PASSWORD)
+    address = machines.add_database(ensure(docker_engine, read("database"), PlainReporter()), PASSWORD)
     return f"postgres://postgres:{PASSWORD}@{address}:{DATABASE_PORT}/k3s"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 PAUSE_IMAGE = "localhost/drkit-lab/pause:1"
 
 _CERTIFICATES = ("client-kubelet", "serving-kubelet", "client-kube-proxy", "client-k3s-controller")
-_KERNEL_SETTINGS = {"vm/overcommit_memory": "1", "kernel/panic": "10", "kernel/panic_on_oops": "1"}
-"""What the kubelet insists on (its ``setupKernelTunables``)."""
 _RETRY = 2.0
 _MOUNTS = Path("/proc/mounts")
 _MAIN_RESOLV_CONF = Path("/etc/resolv.conf")
@@ -126,7 +123,6 @@ def start(settings: Settings, node: Node, api: str, children: Children) -> netwo
         Fatal: one of them does not come up.
     """
     network.remove_stale_cni()
-    cover_kernel_settings()
     driver = runtime.cgroup_driver(_MOUNTS.read_text())
     start_containerd(children, driver)
     authority = paths.AGENT / "server-ca.crt"
@@ -141,21 +137,6 @@ def start(settings: Settings, node: Node, api: str, children: Children) -> netwo
     pods = network.Network(kube, node.name, settings.cluster_cidr)
     pods.prepare()
     return pods
-
-
-def cover_kernel_settings() -> None:
-    """Show the kubelet the settings that it wants and may not make: they are the host's, and stay as they are.
-
-    A file on a tmpfs is mounted over each that differs and is read-only, in this container alone.
-    """
-    for name, value in _KERNEL_SETTINGS.items():
-        path = Path("/proc/sys", name)
-        if path.read_text().strip() == value or os.access(path, os.W_OK):
-            continue
-        cover = Path("/run/k3s-standin", name.replace("/", "."))
-        cover.parent.mkdir(exist_ok=True)
-        cover.write_text(f"{value}\n")
-        run(["mount", "--bind", str(cover), str(path)])
 
 
 def start_containerd(children: Children, driver: str) -> None:
