@@ -33,6 +33,7 @@ _numbers = itertools.count(1)
 _OURS = re.compile(r"test-(\d+)(-.*)?")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deal the tests to processes so that what is dear is made once: those of a file stay together, and of the lab.
 

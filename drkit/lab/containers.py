@@ -36,6 +36,8 @@ DIRECTORY_LABEL = f"{LABEL}.directory"
 
 _ROUTES = Path("/proc/net/route")
 _POLL_SECONDS = 0.1
+ASK_SECONDS = 0.5
+"""The pause between two questions to a cluster: each costs it, and the machine, a good part of a second of work."""
 
 
 def labs(engine: DockerClient, label: str = LABEL) -> list[str]:
@@ -204,17 +206,30 @@ def answers(address: str, port: int, greeting: bytes = b"") -> bool:
         return False
 
 
-def wait(what: str, holds: Callable[[], bool], seconds: float, explain: Callable[[], str] = lambda: "") -> None:
+def wait(
+    what: str,
+    holds: Callable[[], bool],
+    seconds: float,
+    explain: Callable[[], str] = lambda: "",
+    every: float = _POLL_SECONDS,
+) -> None:
     """Wait for a condition.
 
+    Args:
+        what: is said where it does not come true.
+        holds: whether it does.
+        seconds: the longest to wait.
+        explain: what is known then.
+        every: the pause between two questions, in seconds.
+
     Raises:
-        DrkitError: it did not hold within ``seconds``; ``explain`` is asked for what is known then.
+        DrkitError: it did not hold in time.
     """
     until = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > until:
             raise DrkitError(f"{what}: not within {seconds:.0f} s\n{explain()}".rstrip())
-        time.sleep(_POLL_SECONDS)
+        time.sleep(every)
 
 
 def remove(engine: DockerClient, lab: str, label: str = LABEL) -> int:

@@ -44,6 +44,7 @@ def join(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Reporte
             lambda: names <= set(_ready_nodes(engine, first, nodes)),
             _READY_SECONDS,
             lambda: process.tail(_kubectl(first, "get", "nodes", "-o", "wide")[1]),
+            containers.ASK_SECONDS,
         )
 
     with reporter.task("starting the cluster"):

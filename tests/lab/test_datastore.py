@@ -40,15 +40,20 @@ Lab = dict[str, Any]
 TLS = "/var/lib/rancher/k3s/server/tls/etcd"
 
 
+def fill(lab: Lab) -> None:
+    """Put in more than all buffers between a server and drkit hold."""
+    for number in range(8):
+        large = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"large-{number}"}}
+        large["data"] = {"x": os.urandom(400_000).hex()}
+        assert kubectl(lab, "create", "-f", "-", stdin=json.dumps(large)).status == 0
+
+
 @pytest.fixture(scope="module")
 def trio(lab_user: LabUser) -> Iterator[Lab]:
     """Three servers with embedded etcd, and some megabytes in it, of which some were deleted again."""
     name = f"{lab_user.prefix}-trio"
     made = lab_user.run("up", "--servers", "3", "--agents", "0", "--json", name=name).json()
-    for number in range(8):
-        large = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"large-{number}"}}
-        large["data"] = {"x": os.urandom(400_000).hex()}
-        assert kubectl(made, "create", "-f", "-", stdin=json.dumps(large)).status == 0
+    fill(made)
     assert kubectl(made, "delete", "configmap", "large-3", "large-5").status == 0
     yield made
     lab_user.run("down", name=name)
@@ -243,9 +248,11 @@ def test_external_etcd_without_its_certificates_is_refused(trio: Lab, first: Ssh
 
 @pytest.fixture(scope="module")
 def simple(lab_user: LabUser) -> Iterator[Lab]:
-    """One server as k3s makes it by default."""
+    """One server as k3s makes it by default, and some megabytes in it."""
     name = f"{lab_user.prefix}-simple"
-    yield lab_user.run("up", "--agents", "0", "--datastore", "sqlite", "--json", name=name).json()
+    made = lab_user.run("up", "--agents", "0", "--datastore", "sqlite", "--json", name=name).json()
+    fill(made)
+    yield made
     lab_user.run("down", name=name)
 
 

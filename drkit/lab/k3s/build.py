@@ -49,10 +49,16 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/usr/local/lib/k3s-standin")
 
-from k3s_standin.main import main
-
 if pathlib.Path(sys.argv[0]).name == "kubectl":
     sys.argv.insert(1, "kubectl")
+if sys.argv[1:2] == ["kubectl"]:
+    # Whoever waits for something asks it several times a second: nothing else is loaded for it.
+    from k3s_standin.kubectl import become
+
+    become(sys.argv[2:])
+
+from k3s_standin.main import main
+
 sys.exit(main())
 """
 

@@ -68,6 +68,7 @@ def deploy(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Repor
             lambda: not problems(server.container),
             _HEALTHY_SECONDS,
             lambda: "\n".join(problems(server.container)),
+            containers.ASK_SECONDS,
         )
     with reporter.task("loading the sample databases"):
         _load(server)

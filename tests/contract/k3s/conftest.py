@@ -17,8 +17,6 @@ from drkit.lab.k3s.recipe import Module
 from drkit.lab.recipes import BASE
 from drkit.observe.progress import PlainReporter
 from tests.contract.k3s import machines as suite
-from tests.contract.k3s.cluster import OLD_SNAPSHOTS, SECRET, SNAPSHOTS, TAINT, Cluster, pod, pods_running
-from tests.contract.k3s.nodes import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from tests.contract.k3s.machines import Machines
-    from tests.contract.k3s.nodes import Node
 
 
 @pytest.fixture(scope="session")
@@ -42,33 +39,3 @@ def machines(docker_engine: DockerClient, tmp_path_factory: pytest.TempPathFacto
     images.write(images.Image(suite.PROBE, (("/probe", program),), ("/probe",)), archive, platform.machine())
     with suite.network(docker_engine) as subnet:
         yield suite.Machines(docker_engine, subnet, image, node_images.more_capabilities(k3s), archive)
-
-
-@pytest.fixture(scope="session")
-def cluster(machines: Machines) -> Cluster:
-    """A server and two agents that have joined it, shared by the session; each test leaves them as it found them."""
-    first, *agents = machines.add("srv1", "w1", "w2")
-    for old in OLD_SNAPSHOTS:
-        first.write(f"{SNAPSHOTS}/{old}", "of an earlier life")
-    often = {"etcd_snapshot_schedule_cron": "* * * * *", "etcd_snapshot_retention": 2}
-    first.configure(cluster_init=True, token=SECRET, node_taint=[TAINT], **often)
-    first.start()
-    for agent in agents:
-        agent.join(first, SECRET, node_label=["tier=worker"])
-    until(lambda: first.ready_nodes() == {"srv1", "w1", "w2"}, what="three ready nodes")
-    return Cluster(first, tuple(agents))
-
-
-@pytest.fixture(scope="session")
-def server(cluster: Cluster) -> Node:
-    """The shared cluster's server."""
-    return cluster.server
-
-
-@pytest.fixture(scope="session")
-def talking(server: Node) -> Node:
-    """The same, with a pod on every node, each with a service."""
-    for name in ("srv1", "w1", "w2"):
-        server.apply(*pod(f"on-{name}", name))
-    until(lambda: {"on-srv1", "on-w1", "on-w2"} <= pods_running(server), what="a running pod on each node")
-    return server

@@ -28,7 +28,7 @@ def until(condition: Callable[[], object], seconds: float = _SECONDS, what: str 
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true within {seconds:.0f} s"
-        time.sleep(0.3)
+        time.sleep(0.5)
 
 
 @dataclass

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.contract.k3s.machines import Machines
 
 # The first fixture builds Kubernetes where the cache is empty.
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("k3s")]
 
 NAMES = ("srv1", "srv2", "srv3")
 AGENT = "w1"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.contract.k3s.nodes import Node
 
 # The first fixture builds Kubernetes where the cache is empty.
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("k3s-single")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("k3s")]
 
 
 @pytest.fixture(scope="module")

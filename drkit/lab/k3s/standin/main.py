@@ -62,9 +62,6 @@ def _dispatch(arguments: Sequence[str]) -> int:
         (server.run_server if command == "server" else server.run_agent)(chosen)
     elif command == "etcd-snapshot":
         _snapshot(rest)
-    elif command == "kubectl":
-        environment = {"KUBECONFIG": str(paths.KUBECONFIG), **os.environ}
-        os.execve(paths.program("kubectl"), ["kubectl", *rest], environment)  # noqa: S606 - it replaces this program
     elif command == "ctr":
         return subprocess.call(["ctr", "--address", str(paths.CONTAINERD_SOCKET), "-n", "k8s.io", *rest])
     elif command == "etcdctl":

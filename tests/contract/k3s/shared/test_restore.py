@@ -25,8 +25,8 @@ DIFFERENT = "bootstrap data already found and encrypted with different token"
 
 
 @pytest.fixture(scope="module")
-def snapshot(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A snapshot of the shared cluster, which knows nothing of what is made of it here, and counts as lost."""
+def snapshot(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A snapshot of the shared cluster, whose machines stand still meanwhile, as good as lost."""
     lost = cluster.server
     lost.ok("k3s", "kubectl", "create", "configmap", "kept", "--from-literal=key=value")
     lost.ok("k3s", "etcd-snapshot", "save", "--name", "point")
@@ -34,7 +34,13 @@ def snapshot(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = tmp_path_factory.mktemp("snapshot") / "snapshot"
     found = lost.sh(f"ls {SNAPSHOTS}/point-*")
     docker("cp", f"{lost.container}:{found}", str(path))
-    return path
+    machines = [node.container for node in cluster.nodes]
+    docker("pause", *machines)
+    yield path
+    docker("unpause", *machines)
+    before = {node.name: heartbeat(lost, node.name) for node in cluster.nodes}
+    until(lambda: all(heartbeat(lost, name) > beat for name, beat in before.items()), what="the cluster's return")
+    until(lambda: lost.ready_nodes() == set(before), what="its nodes' readiness")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +98,8 @@ def test_the_objects_come_back_under_another_address(fresh: dict[str, Node]) -> 
     until(lambda: node.ready_nodes() == {"srv9"}, what="the lost nodes being seen as lost")
     node.ok("k3s", "kubectl", "delete", "--namespace=kube-system", "secret/w1.node-password.k3s")
     until(lambda: node.ready_nodes() == {"srv9", "w1"}, what="the agent under its old name")
+    node.power_off()
+    agent.power_off()
 
 
 def test_a_server_under_its_old_name_needs_its_password_forgotten(fresh: dict[str, Node]) -> None:
@@ -104,6 +112,7 @@ def test_a_server_under_its_old_name_needs_its_password_forgotten(fresh: dict[st
     started = heartbeat(node, "srv1")
     until(lambda: heartbeat(node, "srv1") > started, what="the server's own node")
     until(lambda: "srv1" in node.ready_nodes(), what="its readiness")
+    node.power_off()
 
 
 def refused_password(node: Node) -> bool:
