@@ -35,9 +35,6 @@ _CONNECT_SECONDS = 15.0
 _ATTEMPTS = 3
 _PASSING = frozenset({429, 500, 502, 503, 504})
 """What the API answers while it is busy or starting."""
-_ATTEMPTS = 3
-_PASSING = frozenset({429, 500, 502, 503, 504})
-"""What the API answers while it is busy or starting."""
 _CLOSE_SECONDS = 1.0
 _PING_SECONDS = 20.0
 _SILENCE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 6}
@@ -67,7 +64,7 @@ def execute(
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
     address = f"{path}?{urlencode([*query, *(('command', each) for each in command)])}"
     with ExitStack() as stack:
-        connected = _connected(stack, where, address)
+        connected = stack.enter_context(_connected(where, address))
         running = PodExecution(connected, f"{argv[0]} in {namespace}/{pod}", marker.encode())
         stack.callback(running.close)
         yield running
