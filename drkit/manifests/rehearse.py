@@ -18,6 +18,8 @@ THREADS: Final = 4
 _AT_ONCE: Final = 64
 """Objects in memory."""
 _NOT_FOUND: Final = 404
+_GOING: Final = "because it is being terminated"
+"""What a server says of everything in a namespace that is being deleted."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Rehearsal:
     taken: int
     refused: tuple[Refusal, ...]
     untried: tuple[Refusal, ...]
-    """Their namespace or kind is not there yet; a restore makes it first."""
+    """Their namespace or kind is not there yet, a restore makes it first; or the namespace is being deleted."""
 
 
 def rehearse(api: Api, objects: Iterable[tuple[Resource, Object]]) -> Rehearsal:
@@ -60,7 +62,7 @@ def rehearse(api: Api, objects: Iterable[tuple[Resource, Object]]) -> Rehearsal:
                 if refusal is None:
                     taken += 1
                 else:
-                    (untried if status == _NOT_FOUND else refused).append(refusal)
+                    (untried if status == _NOT_FOUND or _GOING in refusal.why else refused).append(refusal)
     return Rehearsal(taken, tuple(refused), tuple(untried))
 
 

@@ -74,17 +74,9 @@ class Place:
 
     def clear(self, objects: list[Object]) -> None:
         """Delete all of it and see that it is gone."""
-        for obj in objects:
-            if "namespace" not in obj["metadata"]:
-                self.kubectl("delete", _kind(obj), obj["metadata"]["name"], "--ignore-not-found", "--wait=false")
-        for obj in objects:
-            if "namespace" not in obj["metadata"]:
-                self.kubectl("wait", "--for=delete", _kind(obj), obj["metadata"]["name"], "--timeout=100s")
-
-
-def _kind(obj: Object) -> str:
-    group, _, version = obj["apiVersion"].rpartition("/")
-    return f"{obj['kind']}.{version}.{group}"
+        own = [obj for obj in objects if "namespace" not in obj["metadata"]]  # the others go with their namespace
+        every = {"kind": "List", "apiVersion": "v1", "items": own}
+        self.kubectl("delete", "--ignore-not-found", "--timeout=100s", "-f", "-", stdin=json.dumps(every))
 
 
 @pytest.fixture
@@ -111,6 +103,10 @@ def test_what_was_exported_can_be_applied_and_is_the_same_again(api: HttpApi, pl
         second = place.files(export(api))
     finally:
         place.clear(everything)
+    _compare(first, second)
+
+
+def _compare(first: dict[str, bytes], second: dict[str, bytes]) -> None:
     assert sorted(second) == sorted(first)
     different = [path for path, content in first.items() if second[path] != content]
     assert not different, "\n".join(f"{path}\n{first[path].decode()}\n{second[path].decode()}" for path in different)
@@ -144,10 +140,13 @@ def _lacking_kinds(exported: Exported, files: dict[str, bytes]) -> list[str]:
     ]
 
 
+def _rights() -> str:
+    return (resources.files("drkit.cluster") / "rbac.yaml").read_text(encoding="utf-8")
+
+
 def _reader(lab: dict[str, Any], place: Place) -> HttpApi:
     """The API as an account that has the rights in drkit/cluster/rbac.yaml alone."""
-    text = (resources.files("drkit.cluster") / "rbac.yaml").read_text(encoding="utf-8")
-    place.kubectl("apply", "-f", "-", stdin=text)
+    place.kubectl("apply", "-f", "-", stdin=_rights())
     token = place.kubectl("create", "token", "drkit-reader", "-n", "drkit").strip()
     access = read_kubeconfig(Path(str(lab["kubeconfig"])))
     return connect(replace(access, credentials=Credentials(token=token)))
@@ -166,9 +165,7 @@ def test_reading_rights_are_enough(lab: dict[str, Any], place: Place, api: HttpA
             reader.apply("/api/v1/namespaces/default/configmaps/a", changed, dry_run=True)
         assert caught.value.status == 403
     finally:
-        place.kubectl("delete", "namespace/drkit", "--ignore-not-found", "--wait=false")
-        for kind in ("clusterrolebinding", "clusterrole"):
-            place.kubectl("delete", kind, "drkit-reader", "--ignore-not-found")
+        place.kubectl("delete", "--ignore-not-found", "--timeout=100s", "-f", "-", stdin=_rights())
 
 
 def test_what_cannot_be_read_is_named(api: HttpApi, place: Place) -> None:
@@ -206,11 +203,12 @@ def test_large_objects_and_odd_names_come_back(api: HttpApi, place: Place) -> No
     """Objects of a megabyte, and names with every character that Kubernetes allows, are exported and can be applied."""
     role: Object = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": []}
     names = [f"{place.prefix}:a:B", f"{place.prefix}:A:b", f"{place.prefix}-{'x' * 230}", f"{place.prefix} a\\,;=@~#ä"]
+    namespace: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}
     odd: list[Object] = [{**role, "metadata": {"name": name}} for name in names]
     try:
         for obj in odd:
             api.apply(_CLUSTER_ROLES.object_path("", obj["metadata"]["name"]), obj, dry_run=False)
-        place.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}])
+        place.apply([namespace])
         for number in range(6):
             name = f"large-{number}"
             data = {"text": f"{number} ä\n" * 200_000}
@@ -227,9 +225,7 @@ def test_large_objects_and_odd_names_come_back(api: HttpApi, place: Place) -> No
         tried = rehearse(api, [(kind, obj) for kind, obj in made.wished if _is_ours(place, obj)])
         assert (tried.refused, tried.untried) == ((), ())
     finally:
-        for obj in odd:
-            place.kubectl("delete", "clusterrole", "--ignore-not-found", "--", obj["metadata"]["name"])
-        place.kubectl("delete", "namespace", place.namespace, "--ignore-not-found", "--wait=false")
+        place.clear([*odd, namespace])
 
 
 def _is_ours(place: Place, obj: Object) -> bool:
@@ -243,3 +239,52 @@ def test_a_cluster_would_take_back_its_own_objects(api: HttpApi) -> None:
     assert tried.refused == ()
     assert tried.untried == ()
     assert tried.taken > 100
+
+
+_SAMPLE = frozenset({"docfast", "postgres"})
+
+
+def _copies(exported: Exported, place: Place) -> list[tuple[Resource, Object]]:
+    """The sample workload's objects, in the test's namespace and no larger than needed."""
+    copies: list[tuple[Resource, Object]] = []
+    for kind, obj in exported.wished:
+        metadata = obj["metadata"]
+        if metadata.get("namespace") not in _SAMPLE or metadata["name"] in {"default", "main-db-replication"}:
+            continue
+        copy = {**obj, "metadata": {**metadata, "namespace": place.namespace}}
+        if kind.plural in {"clusters", "poolers"}:
+            copy["spec"] = {**obj["spec"], "instances": 1}
+        if kind.plural == "ingresses":
+            rules = [{**rule, "host": f"{place.prefix}.test"} for rule in obj["spec"]["rules"]]
+            copy["spec"] = {**{key: value for key, value in obj["spec"].items() if key != "tls"}, "rules": rules}
+        copies.append((kind, copy))
+    return copies
+
+
+def test_the_sample_workload_comes_back(workload: dict[str, object], api: HttpApi, place: Place) -> None:
+    """Export, delete, apply, export: a database cluster with its passwords and an application are the same again."""
+    everything: list[Object] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}]
+    copies = _copies(export(api), place)
+    kinds = {kind.kind for kind, _ in copies}
+    assert kinds >= {"Cluster", "Pooler", "Secret", "ConfigMap", "Deployment", "Service", "Ingress", "Template"}
+
+    def is_ready() -> bool:
+        path = f"/apis/postgresql.cnpg.io/v1/namespaces/{place.namespace}/clusters/main-db"
+        return bool(api.get(path).get("status", {}).get("readyInstances") == 1)
+
+    try:
+        place.apply(everything)
+        for kind, obj in sorted(copies, key=lambda each: order.phase(each[0], each[1], order.Operators())):
+            api.apply(kind.object_path(place.namespace, obj["metadata"]["name"]), obj, dry_run=False)
+        until(is_ready, seconds=200, every=1)
+        before = export(api)
+        first = place.files(before)
+        place.clear(everything)
+        assert place.files(export(api)) == {}
+        _apply_files(place, before, first)
+        until(is_ready, seconds=200, every=1)
+        second = place.files(export(api))
+    finally:
+        place.clear(everything)
+    assert f"objects/namespaces/{place.namespace}/core/secrets/main-db-app.yaml" in first
+    _compare(first, second)
