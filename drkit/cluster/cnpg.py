@@ -87,10 +87,15 @@ def instance(
 
 def is_still(kube: Api, read: Instance) -> bool:
     """Whether the instance that was read runs on, in the role that it had."""
-    return _now(kube, read.cluster, read.role) == read
+    return read in ready(read.cluster, *_asked(kube, read.cluster))
 
 
 def _now(kube: Api, cluster: PostgresCluster, wanted: Role) -> Instance | str:
+    return choose(cluster, *_asked(kube, cluster), wanted)
+
+
+def _asked(kube: Api, cluster: PostgresCluster) -> tuple[Object, list[Object]]:
+    """A cluster's object and its pods."""
     namespace = quote(cluster.namespace, safe="")
     try:
         found = kube.get(f"{ROOT}/namespaces/{namespace}/clusters/{quote(cluster.name, safe='')}")
@@ -101,12 +106,34 @@ def _now(kube: Api, cluster: PostgresCluster, wanted: Role) -> Instance | str:
             ) from None
         raise
     query = urlencode({"labelSelector": f"{CLUSTER_LABEL}={cluster.name}"})
-    pods = kube.get(f"/api/v1/namespaces/{namespace}/pods?{query}")["items"]
-    return choose(cluster, found, pods, wanted)
+    pods: list[Object] = kube.get(f"/api/v1/namespaces/{namespace}/pods?{query}")["items"]
+    return found, pods
+
+
+def ready(cluster: PostgresCluster, found: Object, pods: Iterable[Object]) -> list[Instance]:
+    """The instances that can be read now, by name; a primary that is being replaced is none of them. Pure.
+
+    Args:
+        cluster: its name.
+        found: the cluster's object.
+        pods: its pods.
+    """
+    status = found.get("status") or {}
+    primary, settled = status.get("currentPrimary"), status.get("targetPrimary") == status.get("currentPrimary")
+    there = {
+        pod["metadata"]["name"]: container
+        for pod in pods
+        if pod["metadata"]["name"] in (status.get("instanceNames") or []) and (container := _container_id(pod))
+    }
+    return [
+        Instance(cluster, name, "primary" if name == primary else "replica", container)
+        for name, container in sorted(there.items())
+        if name != primary or settled
+    ]
 
 
 def choose(cluster: PostgresCluster, found: Object, pods: Iterable[Object], wanted: Role) -> Instance | str:
-    """The instance to read, or why there is none just now. Pure.
+    """The instance to read, or why there is none just now; see ``ready``. Pure.
 
     Args:
         cluster: its name.
@@ -120,13 +147,9 @@ def choose(cluster: PostgresCluster, found: Object, pods: Iterable[Object], want
         return "it has no primary yet"
     if target != primary:
         return f"its primary is changing from {primary} to {target}"
-    ready = {pod["metadata"]["name"]: started for pod in pods if (started := _container_id(pod))}
-    replicas = sorted(name for name in ready if name in (status.get("instanceNames") or []) and name != primary)
-    if wanted == "replica" and replicas:
-        return Instance(cluster, replicas[0], "replica", ready[replicas[0]])
-    if primary not in ready:
-        return f"its primary {primary} is not ready"
-    return Instance(cluster, primary, "primary", ready[primary])
+    readable = ready(cluster, found, pods)
+    chosen = [each for each in readable if each.role == wanted] + [each for each in readable if each.role == "primary"]
+    return chosen[0] if chosen else f"its primary {primary} is not ready"
 
 
 def _container_id(pod: Object) -> str:

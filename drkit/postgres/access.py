@@ -40,6 +40,10 @@ class Producer(Protocol):
         """Its output."""
         ...
 
+    def cut(self) -> None:
+        """End it: whoever reads its output comes to the end of it. Safe from another thread."""
+        ...
+
     def finish(self) -> None:
         """See that it ended well. Raises ``SourceFailed`` with its last words where it did not."""
         ...
@@ -180,6 +184,10 @@ class LocalProgram:
         """Its output."""
         assert self._child.stdout is not None  # noqa: S101 - spawn's default is a pipe
         return self._child.stdout.fileno()
+
+    def cut(self) -> None:
+        """End it."""
+        self._child.kill()
 
     def finish(self) -> None:
         """See that it ended well."""

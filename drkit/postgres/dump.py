@@ -87,6 +87,12 @@ class DatabaseDump:
             server_identity=self.server.identity or self.access.address,
         )
 
+    def cut(self) -> None:
+        """Let it fail now, where the server has gone without a word. Safe from another thread."""
+        self._session.cancel()
+        if self._producer is not None:
+            self._producer.cut()
+
     def close(self) -> None:
         """End what still runs and leave nothing behind, whatever happened."""
         self._cleanup.close()

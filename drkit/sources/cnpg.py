@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from drkit.cluster.kube import Kube
     from drkit.config.model import Config
     from drkit.postgres.session import OwnSession
+    from drkit.sources.database import DumpStream
     from drkit.sources.port import Source, SourceStream
 
 _MAINTENANCE = "postgres"
 _AT_ONCE = 4
+_WATCH_SECONDS = 15.0
 _LOOKS = 50
 """How often a replica is asked whether it has caught up, a tenth of a second apart."""
 # What a restore makes aside, and has not yet proven, is no source.
@@ -63,14 +66,21 @@ class CnpgDatabaseSource:
     @contextmanager
     def open(self) -> Iterator[SourceStream]:
         """Dump it; see ``drkit.postgres.dump``."""
-        instance = _caught_up(self.kube, cnpg.instance(self.kube, self.cluster, self.read_from))
+        wanted = cnpg.instance(self.kube, self.cluster, self.read_from)
+        with _reading(self.kube, wanted):
+            instance = _caught_up(self.kube, wanted)
         server = InPod(self.kube, self.cluster.namespace, instance.pod, self.database)
         with _reading(self.kube, instance):
             context = dumping(server, content=self.content_proofs)
             stream = context.__enter__()
+        over = threading.Event()
+        threading.Thread(
+            target=_watch, args=(self.kube, instance, stream, over), name=f"watch {instance.pod}", daemon=True
+        ).start()
         try:
             yield _Stream(stream, self.kube, instance)
         finally:
+            over.set()
             context.__exit__(None, None, None)
 
 
@@ -134,6 +144,15 @@ class _Stream:
     def details(self) -> dict[str, Any]:
         found = self.running.details()
         return {**found, "instance": {"pod": self.instance.pod, "role": self.instance.role}}
+
+
+def _watch(kube: Kube, instance: Instance, running: DumpStream, over: threading.Event) -> None:
+    """Cut a dump off whose server has been replaced: a node that lost its power never ends a connection."""
+    while not over.wait(_WATCH_SECONDS):
+        with suppress(SourceFailed):  # an API that does not answer just now says nothing of the server
+            if not cnpg.is_still(kube, instance):
+                running.cut()
+                return
 
 
 def _left(instance: Instance) -> ServerLeft:

@@ -66,6 +66,10 @@ class DumpStream:
         """See that it is whole, and counted."""
         self.running.finish()
 
+    def cut(self) -> None:
+        """Let it fail now."""
+        self.running.cut()
+
     def details(self) -> dict[str, Any]:
         """Its facts."""
         facts = asdict(self.running.facts())

@@ -6,7 +6,6 @@ import http.client
 import itertools
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -172,14 +171,6 @@ class NodeSuite:
                 connection.request("HEAD", "/")
                 assert connection.getresponse().status == 200
                 connection.close()
-
-    def test_ten_commands_are_quick(self, node: Node) -> None:
-        """One connection serves all commands: ten cost less than a handshake each would."""
-        node.run(["true"], deadline=30)
-        began = time.monotonic()
-        for _ in range(10):
-            node.run(["true"], deadline=30)
-        assert time.monotonic() - began < 5
 
     def test_nothing_outlives_a_killed_drkit(self, node: Node, killed_while: str) -> None:
         """After kill -9 the program on the node ends, and so do those that it started."""

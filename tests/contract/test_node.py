@@ -174,6 +174,20 @@ def test_a_host_that_runs_no_programs_is_said(tmp_path_factory: pytest.TempPathF
         assert "no program could be run" in failure(SshNode("w1", "127.0.0.1", settings_of(forced))).message
 
 
+def test_one_connection_serves_all_commands(host: LabBox) -> None:
+    """The host is logged in to once, however many commands, streams and forwards there are."""
+    log = host.directory / "sshd.log"
+    node = SshNode("server-1", "127.0.0.1", settings_of(host))
+    before = log.read_text().count("Accepted publickey")
+    for _ in range(5):
+        shell(node, "true")
+    with node.open(["echo", "on"]) as output, node.forward("127.0.0.1", host.port):
+        drain(output)
+        output.finish()
+    node.close()
+    assert log.read_text().count("Accepted publickey") == before + 1
+
+
 def test_a_connection_that_breaks_is_no_end(host: LabBox) -> None:
     """A stream whose connection is cut is not whole; the next command connects again."""
     node = SshNode("server-1", "127.0.0.1", settings_of(host))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from drkit.cluster.cnpg import Instance, PostgresCluster, choose
+from drkit.cluster.cnpg import Instance, PostgresCluster, choose, ready
 from drkit.cluster.volumes import shown, uncovered
 from drkit.errors import SourceFailed
 from drkit.points.changes import compared
@@ -46,6 +46,17 @@ def test_the_primary_is_read_unless_a_replica_is_wanted() -> None:
     alone = choose(MAIN, cluster(), pods[:2], "replica")
     assert isinstance(alone, Instance)
     assert alone.role == "primary"
+
+
+def test_an_instance_is_still_there_whatever_others_became() -> None:
+    """A replica that was read stays one of those that can be read when another becomes ready before it by name."""
+    read = Instance(MAIN, "main-db-3", "replica", "containerd://main-db-3")
+    pods = [pod("main-db-1"), pod("main-db-2"), pod("main-db-3")]
+    assert read in ready(MAIN, cluster(), pods)
+    assert read not in ready(MAIN, cluster("main-db-3", "main-db-3"), pods)
+    assert read not in ready(MAIN, cluster(), pods[:2])
+    changing = ready(MAIN, cluster(target="main-db-2"), pods)
+    assert [each.pod for each in changing] == ["main-db-2", "main-db-3"]
 
 
 @pytest.mark.parametrize(
