@@ -57,9 +57,9 @@ class Pair:
         script = "for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; echo; done 2>/dev/null; true"
         return kubectl(self.lab, "exec", "-n", self.namespace, pod, "-c", "postgres", "--", "sh", "-c", script).out
 
-    def sessions(self, pod: str, application: str) -> int:
-        """How many sessions of a program the pod's server has."""
-        count = f"select count(*) from pg_stat_activity where application_name = '{application}'"
+    def sessions(self, pod: str, condition: str = "true") -> int:
+        """How many sessions of drkit's the pod's server has."""
+        count = f"select count(*) from pg_stat_activity where application_name = 'drkit' and {condition}"
         asked = ask(self.lab, pod, self.namespace, "postgres", count)
         return int(asked.out) if asked.status == 0 else 0
 
@@ -76,6 +76,13 @@ class Pair:
         held += " and relation = 'pg_largeobject_metadata'::regclass"
         try:
             until(lambda: self.sql(database, held) != "0", 30, 0.2)
+            # The replica learns of the lock once the log up to there has been written, which nobody hurries to do.
+            self.sql(database, "select pg_switch_wal()")
+            until(
+                lambda: ask(self.lab, self.replica, self.namespace, database, held).out.strip() not in {"", "0"},
+                30,
+                0.2,
+            )
             yield
         finally:
             ended = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'"

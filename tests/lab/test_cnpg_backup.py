@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from psycopg.conninfo import make_conninfo
 
-from drkit.observe.progress import PlainReporter
-from drkit.postgres.scratch import container
 from tests.lab.labs import COLD_SECONDS, kubectl
 from tests.lab.pairs import Pair, pair
 from tests.lab.processes import command_line, descendants, environment
@@ -19,9 +15,7 @@ from tests.lab.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from drkit.postgres.scratch.server import Scratch
     from tests.lab.site import Site
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
@@ -41,8 +35,6 @@ TABLES = [
     "create schema other",
     "create table other.empty ()",
 ]
-HOLDS = """select count(*), md5(string_agg(t, ',' order by id)), (select sum(length(lo_get(content))) from scan)
- from "Zeile\n\\d :x ""y"" 'z';--\""""
 
 
 @pytest.fixture(scope="module")
@@ -159,52 +151,26 @@ def test_a_killed_backup_leaves_nothing_in_the_pod(there: Site, shop: Pair) -> N
         running.kill()
         running.wait()
         until(lambda: "pg_dump" not in (seen := shop.processes(pod)) and "psql --no-psqlrc" not in seen, 60, 0.3)
-        until(lambda: shop.sessions(pod, "drkit") == 0, 60, 0.3)
+        until(lambda: shop.sessions(pod) == 0, 60, 0.3)
     key = next(each for each in open(shop.lab["kubeconfig"]) if "client-key-data" in each).split()[1]  # noqa: SIM115, PTH123 - one line of a file
     assert not [line for line in arguments if PASSPHRASE in line or key in line]
     assert sealed(there)["complete"] is True
 
 
-def test_odd_databases_come_back_equal(there: Site, shop: Pair, spare: Scratch) -> None:
-    """Odd names, another encoding and large objects: all equal after a restore, and when proven in a scratch server."""
+def test_odd_databases_come_back_equal(there: Site, shop: Pair) -> None:
+    """Odd names, another encoding and large objects: everything is equal when it is restored into a scratch server."""
     for name, encoding in ((ODD, "UTF8"), (OLD, "LATIN1")):
         quoted = '"' + name.replace('"', '""') + '"'
         locale = "template template0 lc_collate 'C' lc_ctype 'C'"
         shop.sql("postgres", f"create database {quoted} owner keeper encoding '{encoding}' {locale}")
         shop.sql("postgres", f"comment on database {quoted} is 'über'")
         shop.sql(name, *TABLES)
-    configure(there, shop, more=target(there, shop, spare))
+    configure(there, shop, more=f"postgresql: {{scratch_image: {json.dumps(shop.image)}}}")
     point = sealed(there)
-    assert source(point, PREFIX + OLD)["details"]["encoding"] == "LATIN1"
-    there.run("restore", "--to", "spare", "--only", PREFIX + ODD, "--only", PREFIX + OLD)
-    for name in (ODD, OLD):
-        with spare.dsn(name).connect() as restored:
-            row = restored.execute(HOLDS).fetchone()
-        assert row is not None
-        assert "|".join(map(str, row)) == shop.sql(name, HOLDS)
-    there.run("verify", "--deep")
+    old = source(point, PREFIX + OLD)["details"]
+    assert (old["encoding"], old["properties"]["comment"], old["proof"]["large_objects"]) == ("LATIN1", "über", 7)
+    assert source(point, PREFIX + ODD)["details"]["proof"]["tables"].keys() == old["proof"]["tables"].keys()
+    assert "everything is as it was sealed" in there.run("verify", "--deep").out
     for name in (ODD, OLD):
         quoted = '"' + name.replace('"', '""') + '"'
         shop.sql("postgres", f"drop database {quoted}")
-
-
-@pytest.fixture
-def spare(shop: Pair, tmp_path: Path) -> Iterator[Scratch]:
-    """Another server of the same version, reached by a connection string."""
-    with container.server(17, shop.image, (), tmp_path, PlainReporter()) as server:
-        yield server
-
-
-def target(site: Site, shop: Pair, server: Scratch) -> str:
-    """The configuration of the target ``spare``; its pg_restore is the server's own, for this machine may have none."""
-    programs = site.path / "bin"
-    programs.mkdir()
-    pg_restore = programs / "pg_restore"
-    pg_restore.write_text(f'#!/bin/sh\nexec {shlex.join(server.client("pg_restore"))} "$@"\n')
-    pg_restore.chmod(0o755)
-    lines = [f"postgresql: {{bin_dirs: [bin], scratch_image: {json.dumps(shop.image)}}}"]
-    lines += ["clusters:", "  spare:", "    databases:"]
-    for number, name in enumerate((ODD, OLD)):
-        (site.path / f"{number}.dsn").write_text(make_conninfo(**dict(server.dsn(name).parameters)))
-        lines.append(f"      - {{name: {json.dumps(name)}, dsn: {{file: {number}.dsn}}}}")
-    return "\n".join(lines)
