@@ -61,6 +61,7 @@ def _load(config_file: ConfigOption) -> Config:
 
 def _choose(what: Group | None, config: Config, found: tuple[Source, ...]) -> tuple[Source, ...]:
     from drkit.errors import ConfigurationError
+    from drkit.sources.find import see_vaults
 
     chosen = tuple(source for source in found if what in (None, source.vault, source.kind))
     if not chosen:
@@ -72,6 +73,7 @@ def _choose(what: Group | None, config: Config, found: tuple[Source, ...]) -> tu
         }
         lacks, hint = missing[what or Group.DATABASES]
         raise ConfigurationError(f"nothing to back up: cluster {name} has no {lacks}", hint)
+    see_vaults(config, chosen)
     return chosen
 
 

@@ -12,7 +12,7 @@ from drkit.sources.database import DatabaseSource
 from drkit.sources.globals import GlobalsSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from drkit.config.model import Config, Database
     from drkit.postgres.connection import Dsn
@@ -25,18 +25,24 @@ def sources(config: Config) -> tuple[Source, ...]:
     What a cluster has is found out by asking it; where it does not answer, the sources that would have asked say so.
 
     Raises:
-        ConfigurationError: a secret is not there, a kind of source is not supported by this version, or a vault that
-            some source goes to is not configured.
+        ConfigurationError: a secret is not there, or something that a source needs is not configured.
     """
     databases = [_database(config, each) for each in config.databases if isinstance(each, DsnDatabase)]
-    found = (*_of_cluster(config), *databases, *_globals(databases))
-    for source in found:
+    return (*_of_cluster(config), *databases, *_globals(databases))
+
+
+def see_vaults(config: Config, chosen: Iterable[Source]) -> None:
+    """See that there is a vault for each source.
+
+    Raises:
+        ConfigurationError: there is none for one of them.
+    """
+    for source in chosen:
         if source.vault not in config.vaults:
             raise ConfigurationError(
                 f"vaults: {source.vault} is missing, and {source.name} goes there",
                 f"add vaults: {{{source.vault}: {{url: …, passphrase: …}}}}",
             )
-    return found
 
 
 def _of_cluster(config: Config) -> tuple[Source, ...]:
