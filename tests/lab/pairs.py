@@ -34,11 +34,6 @@ class Pair:
         """The primary's pod."""
         return str(state(self.lab, self.name, self.namespace)["currentPrimary"])
 
-    @property
-    def replica(self) -> str:
-        """The other one."""
-        return f"{self.name}-{'2' if self.primary.endswith('1') else '1'}"
-
     def sql(self, database: str, *statements: str) -> str:
         """What the last of these statements answers on the primary."""
         quoted = database.replace("\\", "\\\\").replace("'", "\\'")
@@ -59,7 +54,7 @@ class Pair:
 
     @contextmanager
     def held_up(self, database: str) -> Iterator[None]:
-        """Every dump of a database stops where it would read the large objects, on primary and replica."""
+        """Every dump of a database stops where it would read the large objects."""
         container = next(node["container"] for node in self.lab["nodes"] if node["name"] == "server-1")
         script = f"set application_name = 'holder'; begin; {_HELD}; select pg_sleep(600);"
         inside = ["psql", "-Xq", "-h", "/controller/run", "-U", "postgres", "-d", database, "-c", script]
