@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,11 +34,6 @@ class Pair:
         """The primary's pod."""
         return str(state(self.lab, self.name, self.namespace)["currentPrimary"])
 
-    @property
-    def replica(self) -> str:
-        """The other one."""
-        return f"{self.name}-{'2' if self.primary.endswith('1') else '1'}"
-
     def sql(self, database: str, *statements: str) -> str:
         """What the last of these statements answers on the primary."""
         quoted = database.replace("\\", "\\\\").replace("'", "\\'")
@@ -52,20 +46,15 @@ class Pair:
         until(lambda: is_healthy(self.lab, self.name, self.namespace), 180, 0.5)
         until(lambda: follows(self.lab, self.name, self.namespace), 90, 0.5)
 
-    def processes(self, pod: str) -> str:
-        """The command lines of a pod's processes, one a line."""
-        script = "for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; echo; done 2>/dev/null; true"
-        return kubectl(self.lab, "exec", "-n", self.namespace, pod, "-c", "postgres", "--", "sh", "-c", script).out
-
-    def sessions(self, pod: str, condition: str = "true") -> int:
-        """How many sessions of drkit's the pod's server has."""
-        count = f"select count(*) from pg_stat_activity where application_name = 'drkit' and {condition}"
+    def sessions(self, pod: str, application: str) -> int:
+        """How many sessions of a program the pod's server has."""
+        count = f"select count(*) from pg_stat_activity where application_name = '{application}'"
         asked = ask(self.lab, pod, self.namespace, "postgres", count)
         return int(asked.out) if asked.status == 0 else 0
 
     @contextmanager
     def held_up(self, database: str) -> Iterator[None]:
-        """Every dump of a database stops where it would read the large objects, on primary and replica."""
+        """Every dump of a database stops where it would read the large objects."""
         container = next(node["container"] for node in self.lab["nodes"] if node["name"] == "server-1")
         script = f"set application_name = 'holder'; begin; {_HELD}; select pg_sleep(600);"
         inside = ["psql", "-Xq", "-h", "/controller/run", "-U", "postgres", "-d", database, "-c", script]
@@ -76,13 +65,6 @@ class Pair:
         held += " and relation = 'pg_largeobject_metadata'::regclass"
         try:
             until(lambda: self.sql(database, held) != "0", 30, 0.2)
-            # The replica learns of the lock once the log up to there has been written, which nobody hurries to do.
-            self.sql(database, "select pg_switch_wal()")
-            until(
-                lambda: ask(self.lab, self.replica, self.namespace, database, held).out.strip() not in {"", "0"},
-                30,
-                0.2,
-            )
             yield
         finally:
             ended = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'"
@@ -92,17 +74,6 @@ class Pair:
     def is_being_dumped(self, pod: str) -> bool:
         """Whether drkit's session and its pg_dump are at work there."""
         return self.sessions(pod, "drkit") >= 2
-
-    def evict(self, pod: str) -> None:
-        """Have the API evict a pod, as draining its node does."""
-        eviction = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod, "namespace": self.namespace},
-        }
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
-        done = kubectl(self.lab, "create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
-        assert done.status == 0, done.err
 
 
 @contextmanager
