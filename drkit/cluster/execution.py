@@ -171,7 +171,7 @@ def _refused(where: Connection, status: int, body: bytes | bytearray | None) -> 
         said = str(json.loads(body or b"")["message"])
     except (ValueError, KeyError, TypeError):
         said = (body or b"").decode(errors="replace")[:200]
-    hint = "give that user the rights in drkit/cluster/rbac.yaml" if status == 403 else ""  # noqa: PLR2004 - HTTP's
+    hint = "give that user the rights in drkit/cluster/rbac-databases.yaml" if status == 403 else ""  # noqa: PLR2004 - HTTP's
     return KubeRefused(status, f"{_authority(where)}: a program cannot be started: {status} {said}", hint)
 
 

@@ -78,6 +78,12 @@ def bind(source: str, databases: Sequence[str]) -> str | None:
     return last if last in databases else None
 
 
+def is_maintenance(source: str) -> bool:
+    """Whether a source is the database that every server of a cluster has for its own upkeep."""
+    kind, *_, name = source.split("/")
+    return kind == "database" and name == "postgres" and source.count("/") > 1
+
+
 def make(
     target: str, databases: Sequence[str], chosen: RecoverySet, roles_from: Sequence[Chosen], now: datetime
 ) -> Plan:
@@ -93,8 +99,13 @@ def make(
     Raises:
         PreflightFailed: the target has no place for a source.
     """
-    wanted = [each for each in chosen.chosen if each.source.kind == "database"]
-    bound = {each.source.name: bind(each.source.name, databases) for each in wanted}
+    everything = [each for each in chosen.chosen if each.source.kind == "database"]
+    places = {each.source.name: bind(each.source.name, databases) for each in everything}
+    wanted = [each for each in everything if places[each.source.name] or not is_maintenance(each.source.name)]
+    # Asked for by name, it is a source without a place like any other.
+    wanted = wanted or everything
+    bound = {each.source.name: places[each.source.name] for each in wanted}
+    passed_over = places.keys() - bound.keys()
     homeless = [name for name, database in bound.items() if database is None]
     if homeless:
         raise PreflightFailed(
@@ -115,7 +126,8 @@ def make(
         for each in (*roles_from, *wanted)
     ]
     all_roles = any(each.source.kind == "globals" for each in chosen.chosen)
-    return Plan(target, tuple(steps), tuple(drawn), all_roles, chosen.warnings)
+    warnings = [f"{name} is left out: target {target} has no database for it" for name in sorted(passed_over)]
+    return Plan(target, tuple(steps), tuple(drawn), all_roles, (*chosen.warnings, *warnings))
 
 
 def _roles_step(each: Chosen) -> Step:

@@ -1,13 +1,13 @@
-"""A cluster of two PostgreSQL instances of the tests' own in the lab, and statements that hold its sessions up."""
+"""A cluster of two PostgreSQL instances of the tests' own in the lab."""
 
 from __future__ import annotations
 
-import subprocess
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.clusters import CLUSTERS, apply, ask, follows, get, is_healthy, psql, state
+from tests.lab.clusters import CLUSTERS, apply, follows, get, is_healthy, psql, state
 from tests.lab.labs import kubectl
 from tests.lab.waiting import until
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Lab = dict[str, Any]
-
-_HELD = "lock table pg_catalog.pg_largeobject_metadata in access exclusive mode"
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,11 @@ class Pair:
         """The primary's pod."""
         return str(state(self.lab, self.name, self.namespace)["currentPrimary"])
 
+    @property
+    def replica(self) -> str:
+        """The other one."""
+        return f"{self.name}-{'2' if self.primary.endswith('1') else '1'}"
+
     def sql(self, database: str, *statements: str) -> str:
         """What the last of these statements answers on the primary."""
         quoted = database.replace("\\", "\\\\").replace("'", "\\'")
@@ -46,34 +49,23 @@ class Pair:
         until(lambda: is_healthy(self.lab, self.name, self.namespace), 180, 0.5)
         until(lambda: follows(self.lab, self.name, self.namespace), 90, 0.5)
 
-    def sessions(self, pod: str, application: str) -> int:
-        """How many sessions of a program the pod's server has."""
-        count = f"select count(*) from pg_stat_activity where application_name = '{application}'"
-        asked = ask(self.lab, pod, self.namespace, "postgres", count)
-        return int(asked.out) if asked.status == 0 else 0
-
-    @contextmanager
-    def held_up(self, database: str) -> Iterator[None]:
-        """Every dump of a database stops where it would read the large objects."""
-        container = next(node["container"] for node in self.lab["nodes"] if node["name"] == "server-1")
-        script = f"set application_name = 'holder'; begin; {_HELD}; select pg_sleep(600);"
-        inside = ["psql", "-Xq", "-h", "/controller/run", "-U", "postgres", "-d", database, "-c", script]
-        there = ["exec", "-n", self.namespace, self.primary, "-c", "postgres", "--", *inside]
-        argv = ["docker", "exec", container, "k3s", "kubectl", *there]
-        holder = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        held = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted"
-        held += " and relation = 'pg_largeobject_metadata'::regclass"
-        try:
-            until(lambda: self.sql(database, held) != "0", 30, 0.2)
-            yield
-        finally:
-            ended = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'"
-            ask(self.lab, self.primary, self.namespace, "postgres", ended)
-            holder.wait(60)
+    def processes(self, pod: str) -> list[str]:
+        """The command lines of a pod's processes."""
+        script = "for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; echo; done 2>/dev/null; true"
+        inside = ["exec", "-n", self.namespace, pod, "-c", "postgres", "--", "sh", "-c", script]
+        return kubectl(self.lab, *inside).out.splitlines()
 
     def is_being_dumped(self, pod: str) -> bool:
-        """Whether drkit's session and its pg_dump are at work there."""
-        return self.sessions(pod, "drkit") >= 2
+        """Whether pg_dump is at work there."""
+        return any(line.lstrip().startswith("pg_dump ") for line in self.processes(pod))
+
+    def evict(self, pod: str) -> None:
+        """Have the API evict a pod, as draining its node does."""
+        named = {"name": pod, "namespace": self.namespace}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": named}
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
+        done = kubectl(self.lab, "create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+        assert done.status == 0, done.err
 
 
 @contextmanager

@@ -38,9 +38,9 @@ def remains(engine: DockerClient, name: str) -> int:
 
 @pytest.fixture(scope="module")
 def quorum(lab: Lab, lab_user: LabUser) -> Iterator[Lab]:
-    """A second lab beside the shared one: three servers."""
+    """A second lab beside the shared one: three servers, which carry the sample workload themselves."""
     name = f"{lab_user.prefix}-quorum"
-    yield lab_user.run("up", "--servers", "3", "--agents", "0", "--json", name=name).json()
+    yield lab_user.run("up", "--servers", "3", "--agents", "0", "--workload", "--json", name=name).json()
     lab_user.run("down", name=name)
 
 
@@ -50,6 +50,12 @@ def test_three_servers_are_one_cluster(quorum: Lab) -> None:
         listed = json.loads(kubectl(quorum, "get", "nodes", "-o", "json", server=server).out)["items"]
         assert {node["metadata"]["name"] for node in listed} == {"server-1", "server-2", "server-3"}
         assert all("node-role.kubernetes.io/etcd" in node["metadata"]["labels"] for node in listed)
+
+
+def test_three_servers_carry_the_workload(quorum: Lab) -> None:
+    """Without agents the sample workload runs on the servers, and is healthy."""
+    assert quorum["workload"]["problems"] == []
+    assert quorum["workload"]["healthy"] is True
 
 
 def test_two_labs_do_not_meet(lab: Lab, quorum: Lab) -> None:
@@ -62,8 +68,8 @@ def test_two_labs_do_not_meet(lab: Lab, quorum: Lab) -> None:
     assert ssh(lab, "agent-1", f"getent hosts server-1.{quorum['dns']['zone']}").status != 0
 
 
-def test_a_power_cut_of_all_nodes_is_survived(quorum: Lab, docker_engine: DockerClient) -> None:
-    """After all servers lost power at once they are a cluster again, and what was written is there."""
+def test_a_power_cut_of_all_nodes_is_survived(quorum: Lab, lab_user: LabUser, docker_engine: DockerClient) -> None:
+    """After all servers lost power at once they are a cluster again with all that was written, the workload healthy."""
     assert kubectl(quorum, "create", "configmap", "written", "--from-literal=before=cut").status == 0
     nodes = [docker_engine.containers.get(node["container"]) for node in quorum["nodes"]]
     for node in nodes:
@@ -72,6 +78,12 @@ def test_a_power_cut_of_all_nodes_is_survived(quorum: Lab, docker_engine: Docker
         node.start()
     until(lambda: kubectl(quorum, "get", "configmap", "written", "-o", "jsonpath={.data.before}").out == "cut")
     until(lambda: kubectl(quorum, "get", "--raw=/readyz", server="server-3").out == "ok")
+
+    def healthy() -> bool:
+        found = lab_user.run("status", "--json", name=quorum["name"]).json()["workload"]
+        return found is not None and found["healthy"] is True
+
+    until(healthy, 300, 2)
 
 
 def test_up_waits_for_what_a_node_says_after_its_start(

@@ -43,6 +43,22 @@ def test_a_plan_is_the_same_each_time() -> None:
     assert _plan(["a", "b"], "database/a", "database/b") == _plan(["a", "b"], "database/a", "database/b")
 
 
+def test_a_servers_own_database_needs_no_place() -> None:
+    """The database ``postgres`` of a cluster is left out, and said, where the target has none; asked for, it is not."""
+    own, shop = "database/postgres/main-db/postgres", "database/postgres/main-db/shop"
+    made = _plan(["shop"], own, shop)
+    assert {step.source for step in made.steps if step.database} == {shop}
+    assert made.warnings == (f"{own} is left out: target spare has no database for it",)
+    assert {step.database for step in _plan(["shop", "postgres"], own, shop).steps if step.database} == {
+        "shop",
+        "postgres",
+    }
+    with pytest.raises(PreflightFailed, match="no database for"):
+        _plan(["shop"], own)
+    with pytest.raises(PreflightFailed, match="no database for"):
+        _plan(["shop"], "database/postgres", "database/shop")
+
+
 def test_roles_come_before_databases_and_proofs_last() -> None:
     """A database is made, loaded, proven, and only then named, after the roles."""
     steps = [step.id for step in _plan(["a"], "database/a").steps]
