@@ -33,6 +33,9 @@ test: setup ## run all tests (PYTEST_ARGS="-k name" to choose); the first time t
 		$(PYTEST) -m 'not lab' $(PYTEST_ARGS); \
 	fi
 
+fast: setup ## run only the tests that need no Docker
+	@$(PYTEST) -m 'not lab' $(PYTEST_ARGS)
+
 lab: setup ## run only the tests that need Docker
 	@tools/engine
 	@$(PYTEST) -m lab $(PYTEST_ARGS)

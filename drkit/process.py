@@ -30,6 +30,7 @@ _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "XDG
 _children: set[subprocess.Popen[bytes]] = set()
 _register = threading.Lock()
 _ending = threading.Event()
+_interrupted = threading.Event()
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
@@ -165,6 +166,27 @@ def stop_all() -> None:
 def ending() -> bool:
     """Whether drkit is being ended: what its programs say now is of no interest."""
     return _ending.is_set()
+
+
+def note_interrupt() -> None:
+    """Remember that a signal came: the exception that it raises is lost where it meets a finalizer."""
+    _interrupted.set()
+
+
+def see_interrupt() -> None:
+    """For loops that wait long: end them after a signal, once.
+
+    Raises:
+        KeyboardInterrupt: one came.
+    """
+    if _interrupted.is_set():
+        _interrupted.clear()
+        raise KeyboardInterrupt
+
+
+def forget_interrupt() -> None:
+    """The signal was seen; what follows undoes what it interrupted."""
+    _interrupted.clear()
 
 
 def pause(seconds: float) -> None:

@@ -72,7 +72,7 @@ def handled(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
                 signal.signal(number, _interrupt)
         as_json = bool(kwargs.get("as_json"))
@@ -100,6 +100,8 @@ def handled(command: Callable[P, R]) -> Callable[P, R]:
 def _interrupt(number: int, _: object) -> None:
     # A second signal must not interrupt the undoing that the first one began.
     signal.signal(number, signal.SIG_IGN)
+    if "drkit.process" in sys.modules:  # else nothing runs yet that could lose the exception
+        sys.modules["drkit.process"].note_interrupt()
     raise KeyboardInterrupt
 
 

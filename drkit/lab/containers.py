@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
+from drkit import process
 from drkit.errors import DrkitError
 from drkit.lab.engine import LABEL
 from drkit.lab.spec import Datastore, LabSpec
@@ -227,6 +228,7 @@ def wait(
     """
     until = time.monotonic() + seconds
     while not holds():
+        process.see_interrupt()
         if time.monotonic() > until:
             raise DrkitError(f"{what}: not within {seconds:.0f} s\n{explain()}".rstrip())
         time.sleep(every)

@@ -92,7 +92,9 @@ def up(
             lab = _converge(engine, spec, images, more_capabilities(k3s), reporter)
             if workload:
                 deploy(engine, lab, files_of(spec.name), reporter)
+            process.see_interrupt()
         except KeyboardInterrupt:
+            process.forget_interrupt()
             if not was_there:
                 reporter.note(f"interrupted: removing the lab {spec.name} again")
                 _remove(engine, spec.name)

@@ -110,12 +110,12 @@ def test_a_primary_whose_node_loses_its_power_is_replaced(
         until(lambda: len(ledger.acknowledged()) > ENOUGH)
         cut.kill()
         try:
-            record_testsuite_property("seconds until the promotion", until(promoted, 90, 0.5))
+            record_testsuite_property("seconds until the promotion", until(promoted, 180, 0.5))
             known = len(ledger.acknowledged())
             record_testsuite_property(
-                "then until writes", until(lambda: len(ledger.acknowledged()) > known + ENOUGH, 90, 0.2)
+                "then until writes", until(lambda: len(ledger.acknowledged()) > known + ENOUGH, 180, 0.2)
             )
-            record_testsuite_property("then until the pods have moved", until(moved, 150, 1))
+            record_testsuite_property("then until the pods have moved", until(moved, 240, 1))
         finally:
             cut.start()
         healthy = until(lambda: is_healthy(workload, "main-db", "postgres"), 240, 1)
