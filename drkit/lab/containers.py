@@ -7,7 +7,8 @@ import json
 import socket
 import tarfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager
+from http import HTTPStatus
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from drkit.lab.subnet import choose
 from drkit.lab.topology import Role, Topology, full_name, topology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import docker.models.containers
     import docker.models.networks
@@ -37,6 +38,7 @@ DIRECTORY_LABEL = f"{LABEL}.directory"
 
 _ROUTES = Path("/proc/net/route")
 _POLL_SECONDS = 0.1
+_REMOVAL_SECONDS = 120.0
 ASK_SECONDS = 0.5
 """The pause between two questions to a cluster: each costs it, and the machine, a good part of a second of work."""
 
@@ -239,12 +241,26 @@ def remove(engine: DockerClient, lab: str, label: str = LABEL) -> int:
     mine: dict[str, str | list[str] | bool] = {"label": f"{label}={lab}"}
     containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
     for container in containers:
-        with suppress(NotFound):
+        with _removed_by_another():
             container.remove(force=True, v=True)
+    gone = "the lab's containers did not go"
+    wait(gone, lambda: not engine.containers.list(all=True, filters=mine, ignore_removed=True), _REMOVAL_SECONDS)
     networks = engine.networks.list(filters=mine)
     for network in networks:
-        network.remove()
+        with _removed_by_another():
+            network.remove()
     volumes = engine.volumes.list(filters=mine)
     for volume in volumes:
-        volume.remove(force=True)
+        with _removed_by_another():
+            volume.remove(force=True)
     return len(containers) + len(networks) + len(volumes)
+
+
+@contextmanager
+def _removed_by_another() -> Iterator[None]:
+    """What is gone, or going because somebody else removes it too, is what was wanted."""
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            raise

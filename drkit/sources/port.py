@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from drkit.errors import SourceFailed
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -66,6 +68,7 @@ class MemoryStream:
 
     def __init__(self, content: bytes, details: dict[str, Any] | None = None) -> None:
         self._details = details or {}
+        self._content = content
         self._descriptor = os.memfd_create("drkit")
         view = memoryview(content)
         while view:
@@ -83,7 +86,14 @@ class MemoryStream:
         return self._descriptor
 
     def finish(self) -> None:
-        """What is in memory is whole."""
+        """See that the memory was read to its end, and still holds what was put there.
+
+        Raises:
+            SourceFailed: something else in this process wrote or read there, by a descriptor that was not its own.
+        """
+        at = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        if at != len(self._content) or os.pread(self._descriptor, at + 1, 0) != self._content:
+            raise SourceFailed("what was to be stored has changed in memory", "try again; please report it")
 
     def details(self) -> dict[str, Any]:
         """As given."""
