@@ -205,7 +205,7 @@ def test_a_refusal_carries_the_status_and_what_was_said() -> None:
         ):
             pass
         assert refused.value.status == 403
-        assert "rbac.yaml" in refused.value.hint
+        assert "rbac-databases.yaml" in refused.value.hint
 
 
 def test_a_busy_api_is_asked_again() -> None:
