@@ -161,8 +161,8 @@ def test_odd_databases_come_back_equal(there: Site, shop: Pair) -> None:
         quoted = '"' + name.replace('"', '""') + '"'
         locale = "template template0 lc_collate 'C' lc_ctype 'C'"
         shop.sql("postgres", f"create database {quoted} owner keeper encoding '{encoding}' {locale}")
-        # In the database itself: what is in a shared catalogue has the encoding of whoever wrote it.
-        shop.sql(name, f"comment on database {quoted} is 'über'", *TABLES)
+        # In the database itself, whose encoding a shared catalogue then has; and escaped, since psql in the pod has its own.
+        shop.sql(name, f"comment on database {quoted} is U&'\\00FCber'", *TABLES)
     configure(there, shop, more=f"postgresql: {{scratch_image: {json.dumps(shop.image)}}}")
     point = sealed(there)
     old = source(point, PREFIX + OLD)["details"]
