@@ -161,7 +161,7 @@ def test_odd_databases_come_back_equal(there: Site, shop: Pair) -> None:
         quoted = '"' + name.replace('"', '""') + '"'
         locale = "template template0 lc_collate 'C' lc_ctype 'C'"
         shop.sql("postgres", f"create database {quoted} owner keeper encoding '{encoding}' {locale}")
-        # In the database itself, whose encoding a shared catalogue then has; and escaped, since psql in the pod has its own.
+        # In the database itself, whose encoding a shared catalogue then has; escaped, since psql there has its own.
         shop.sql(name, f"comment on database {quoted} is U&'\\00FCber'", *TABLES)
     configure(there, shop, more=f"postgresql: {{scratch_image: {json.dumps(shop.image)}}}")
     point = sealed(there)
