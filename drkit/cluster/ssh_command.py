@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from drkit import openssh
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -36,21 +38,12 @@ def options(ssh: Ssh) -> list[str]:
         "EscapeChar=none",
         "PermitLocalCommand=no",
         "RequestTTY=no",
+        *openssh.trust(ssh),
     ]
-    if ssh.known_hosts is not None:
-        chosen += [f"UserKnownHostsFile={_literal(ssh.known_hosts)}", "GlobalKnownHostsFile=none"]
-    if ssh.key is not None:
-        chosen += ["IdentitiesOnly=yes", f"IdentityFile={_literal(ssh.key)}"]
     argv = ["ssh", "-F", "none"]
     for option in chosen:
         argv += ["-o", option]
     return argv
-
-
-def _literal(path: Path) -> str:
-    """A path as a value of ``ssh_config``, where ``%`` begins a token, and quotes keep spaces."""
-    escaped = str(path).replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def connection(ssh: Ssh, address: str) -> list[str]:

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drkit import openssh
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -144,12 +146,6 @@ def environment(inherited: Mapping[str, str], shell: str, base: Path, passphrase
     }
 
 
-def _literal(path: Path) -> str:
-    """A path as a value of ``ssh_config``, where ``%`` begins a token, and quotes keep spaces."""
-    escaped = str(path).replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 def remote_shell(ssh: VaultSsh) -> str:
     """The SSH command line: no questions, pinned host keys, and a cipher that the processor has instructions for."""
     options = [
@@ -162,14 +158,11 @@ def remote_shell(ssh: VaultSsh) -> str:
         # Borg has compressed and encrypted already; AES-GCM is the quickest of OpenSSH's defaults, the others remain.
         "Compression=no",
         "Ciphers=^aes128-gcm@openssh.com",
+        *openssh.trust(ssh),
     ]
-    if ssh.known_hosts is not None:
-        options += [f"UserKnownHostsFile={_literal(ssh.known_hosts)}", "GlobalKnownHostsFile=none"]
     argv = ["ssh"]
     for option in options:
         argv += ["-o", option]
-    if ssh.key is not None:
-        argv += ["-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={_literal(ssh.key)}"]
     if ssh.jump is not None:
         argv += ["-J", ssh.jump]
     return shlex.join(argv)
