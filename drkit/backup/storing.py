@@ -173,7 +173,7 @@ class Storing:
             stored = self.vault.store(name, stream, file_name=source.file_name, progress=progress)
             self.archives.append(name)
             details = stream.details()
-        self._compare_clocks(source, details)
+        self._tell(source, details)
         lacks = _what_lacks(details)
         if lacks:
             self._reporter.warn(f"{source.name}: {lacks}")
@@ -194,10 +194,13 @@ class Storing:
             details=details,
         )
 
-    def _compare_clocks(self, source: Source, details: Mapping[str, object]) -> None:
+    def _tell(self, source: Source, details: Mapping[str, Any]) -> None:
+        """Say, and keep for the descriptor, what a source has to say though it is whole."""
+        said = list(details.get("warnings", ()))
         offset = details.get("clock_offset_seconds")
         if isinstance(offset, int) and abs(offset) > CLOCK_TOLERANCE_SECONDS:
-            text = f"the clock of {source.name}'s server and this machine's differ by {abs(offset)} s"
+            said.append(f"the clock of {source.name}'s server and this machine's differ by {abs(offset)} s")
+        for text in said:
             self.warnings.append(text)
             self._reporter.warn(text)
 

@@ -18,11 +18,12 @@ from tests.contract.api_server import MemoryApi, memory_api
 from tests.contract.memory_vault import MemoryVault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pytest
 
+    from drkit.cluster.node import Node
     from drkit.points.descriptor import Descriptor
     from drkit.sources.port import Source
 
@@ -35,11 +36,11 @@ class ClusterSite:
         settings = VaultConfig(url=str(directory / "vault"), passphrase=Secret(env="NOT_ASKED_FOR"))
         self.config = Config(vaults={"cluster": settings}, signing_key=Secret(file=directory / "signing.key"))
 
-    def backup(self, *, topology: bool = False) -> Descriptor:
-        """One run: the manifests, and the topology where that is asked for."""
+    def backup(self, *, topology: bool = False, hosts: Sequence[Node] = ()) -> Descriptor:
+        """One run: the manifests, and the topology where that is asked for, with what these hosts say."""
         sources: list[Source] = [ManifestsSource(lambda: connect(self.api.access))]
         if topology:
-            sources.append(TopologySource(connect(self.api.access), (), None))
+            sources.append(TopologySource(connect(self.api.access), hosts, None))
         run = Run(self.config, {"cluster": self.vault}, SystemClock(), PlainReporter())
         return run.execute(sources).descriptor
 

@@ -10,6 +10,8 @@ import pytest
 
 from drkit.clock import SystemClock
 from drkit.cluster.api import connect
+from drkit.cluster.ssh import SshNode
+from drkit.config.model import Ssh
 from drkit.errors import TargetNotEmpty, VerificationFailed
 from drkit.observe.progress import PlainReporter
 from drkit.points.history import inside
@@ -125,6 +127,14 @@ def test_deep_verification_opens_the_archives(site: ClusterSite) -> None:
     site.api.fail("/configmaps/hours", status=422, times=1)
     (wrong,) = verified(site)[1]
     assert "refuses v1/configmaps shop/hours" in wrong
+
+
+def test_a_host_that_does_not_answer_is_said(site: ClusterSite) -> None:
+    """The topology is whole without it, and the descriptor's warnings name the host and why it was not asked."""
+    sealed = site.backup(topology=True, hosts=[SshNode("w1", "127.0.0.1", Ssh(port=1))])
+    assert sealed.complete
+    (warning,) = sealed.warnings
+    assert warning.startswith("topology: w1 was not asked: ")
 
 
 def test_manifests_are_written_out_as_a_tree(site: ClusterSite, tmp_path: Path) -> None:
