@@ -17,7 +17,7 @@ _BLOCK = 256 * 1024
 def main() -> None:
     """Export, and say how many objects there were."""
     access = read(Path(sys.argv[1]))
-    with ManifestsSource(lambda: connect(access)).open() as stream, Path(sys.argv[2]).open("wb") as file:
+    with ManifestsSource(connect(access)).open() as stream, Path(sys.argv[2]).open("wb") as file:
         while block := os.read(stream.fileno(), _BLOCK):
             file.write(block)
         stream.finish()
