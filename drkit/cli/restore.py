@@ -174,6 +174,7 @@ class _Restoring:
     def execute(self, asked: Asked, *, resume: bool, accept_data_loss: bool) -> None:
         from drkit.clock import SystemClock
         from drkit.restore.engine.run import execute
+        from drkit.restore.reports import keep
 
         self._see_flags(asked)
         journal, interrupted = self._interrupted() if resume else (None, None)
@@ -188,7 +189,7 @@ class _Restoring:
             for warning in made.warnings:
                 telling.warn(warning)
             work = self._work(made, planning, chosen, old_is_dead=asked.old_is_dead, telling=telling)
-            report = execute(made, work, journal, SystemClock(), telling)
+            report = execute(made, work, journal, SystemClock(), telling, keep)
         self._show(report)
 
     def _target(self) -> Target:
@@ -264,9 +265,10 @@ class _Restoring:
 
     def _show(self, report: Report) -> None:
         from drkit.restore.engine import text
+        from drkit.restore.reports import place
 
         if self._as_json:
-            show_json(report.as_json())
+            show_json({**report.as_json(), "report": str(place(report))})
             return
         for line in text.of_report(report):
             print(mask(line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]
 def printable(text: str) -> str:
     """Names come from the cluster and the box: control characters in them do not reach the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def markup(text: str) -> str:
+    """The same for HTML and SVG, where it is text alone and never markup; ends of lines are kept."""
+    return escape("".join("\n" if each == "\n" else printable(each) for each in text))
 
 
 def duration(seconds: float) -> str:

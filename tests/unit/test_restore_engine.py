@@ -30,6 +30,7 @@ from drkit.restore.engine.critical import path
 from drkit.restore.engine.execution import startable
 from drkit.restore.engine.plan import Drawn, Plan, Step
 from drkit.restore.engine.run import execute
+from drkit.restore.reports import keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,7 +73,7 @@ class _Work:
 
 def _run(plan: Plan, actions: Mapping[str, Action | Run], *, resume: bool = False) -> Report:
     resumed = journal.newest("spare") if resume else None
-    return execute(plan, _Work(actions), resumed, SystemClock(), PlainReporter())
+    return execute(plan, _Work(actions), resumed, SystemClock(), PlainReporter(), keep)
 
 
 def _history() -> journal.History:
@@ -304,7 +305,7 @@ def test_a_preflight_that_fails_leaves_no_journal() -> None:
     """Nothing was begun, so there is nothing to resume."""
     work = _Work({}, TargetNotEmpty("alive"))
     with pytest.raises(TargetNotEmpty):
-        execute(_plan(_step("a")), work, None, SystemClock(), PlainReporter())
+        execute(_plan(_step("a")), work, None, SystemClock(), PlainReporter(), keep)
     assert journal.newest("spare") is None
 
 

@@ -11,8 +11,9 @@ from drkit.restore.engine import journal, report
 from drkit.restore.engine.execution import Execution
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from drkit.clock import Clock
     from drkit.observe.progress import Reporter
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
     from drkit.restore.engine.report import Report
 
 
-def execute(plan: Plan, work: Work, resumed: Journal | None, clock: Clock, reporter: Reporter) -> Report:
+def execute(
+    plan: Plan,
+    work: Work,
+    resumed: Journal | None,
+    clock: Clock,
+    reporter: Reporter,
+    keep: Callable[[Report], Path],
+) -> Report:
     """Carry a plan out, or on from where its journal ends.
 
     Args:
@@ -31,6 +39,7 @@ def execute(plan: Plan, work: Work, resumed: Journal | None, clock: Clock, repor
         resumed: the journal of the restore to go on with.
         clock: the time.
         reporter: told of each step.
+        keep: writes a report down, also of an attempt that did not come to its end, and says where.
 
     Raises:
         TargetNotEmpty: nothing was touched; or another restore is at work on the target.
@@ -49,6 +58,7 @@ def execute(plan: Plan, work: Work, resumed: Journal | None, clock: Clock, repor
             attempt = journal.Attempt(begun, clock, history.attempts + 1, started, start)
             try:
                 Execution(plan.steps, actions, attempt, history, reporter).run()
+                attempt.write(status=journal.FINISHED)
             except KeyboardInterrupt:
                 process.stop_all()
                 raise Interrupted(
@@ -58,10 +68,24 @@ def execute(plan: Plan, work: Work, resumed: Journal | None, clock: Clock, repor
                 if "--resume" not in error.hint:
                     error.hint = "\n".join(filter(None, (error.hint, resume_hint(plan))))
                 raise
-            attempt.write(status=journal.FINISHED)
-    written = journal.read(begun)
-    assert written is not None  # noqa: S101 - it was written just now
-    return report.of(plan, written, restore)
+            finally:
+                written = _report(plan, begun)
+                _keep(written, keep, reporter)
+    return written
+
+
+def _keep(written: Report, keep: Callable[[Report], Path], reporter: Reporter) -> None:
+    """A restore is no worse for a report that the disk has no room for."""
+    try:
+        reporter.note(f"report: {keep(written)}")
+    except OSError as error:
+        reporter.warn(f"the report could not be written: {error}")
+
+
+def _report(plan: Plan, begun: Journal) -> Report:
+    history = journal.read(begun)
+    assert history is not None  # noqa: S101 - it begins with the plan
+    return report.of(plan, history, begun.restore)
 
 
 def resume_hint(plan: Plan) -> str:
