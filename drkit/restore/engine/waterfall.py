@@ -63,12 +63,17 @@ class _Picture:
             "the same figures are in the table of steps.</desc>"
         )
         yield f"<defs>{_hatching('pause', 'hatch')}{_hatching('cut', 'hatch bad')}</defs>"
+        yield from self._bands()
         yield from self._scale()
         yield from self._labels()
         yield from self._chain()
         for run in self._runs:
             yield from self._bar(run)
         yield "</svg>"
+
+    def _bands(self) -> Iterator[str]:
+        for row in range(1, len(self._rows), 2):
+            yield f'<rect class="band" x="0" y="{_TOP + row * _ROW:g}" width="{_WIDTH:g}" height="{_ROW:g}"/>'
 
     def _scale(self) -> Iterator[str]:
         for x, seconds in self._axis.ticks():
@@ -87,8 +92,6 @@ class _Picture:
         took = {run.id: run.seconds for run in self._report.steps}
         for step, row in self._rows.items():
             y = _TOP + row * _ROW + _ROW / 2
-            if row % 2:
-                yield f'<rect class="band" x="0" y="{y - _ROW / 2:g}" width="{_WIDTH:g}" height="{_ROW:g}"/>'
             critical = step in self._report.critical.steps
             mark = "◆ " if critical else "  "
             name = step if len(step) <= _LONGEST else f"{step[: _LONGEST - 1]}…"
