@@ -149,8 +149,8 @@ class _Deriving:
             return Machine(name, node, self._archive(own))
         pattern = next((f"server-files/{each}" for each in like if f"server-files/{each}" in self._sealed.sources), "")
         if pattern:
-            what = f"no files of {node} were" if node else "it is one more server than there"
-            self._warnings.append(f"{name}: {what} backed up; it is set up like {pattern.partition('/')[2]}")
+            why = f"no files of {node} were backed up" if node else "it is one more server than there were"
+            self._warnings.append(f"{name}: {why}; it is set up like {pattern.partition('/')[2]}")
             return Machine(name, node, self._archive(pattern))
         return Machine(name, node)
 
