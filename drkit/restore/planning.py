@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from drkit.errors import NoSuchPoint, VerificationFailed
 from drkit.points.catalogue import open_descriptor
 from drkit.points.descriptor import LARGEST_BYTES
-from drkit.points.select import Chosen, RecoverySet, exactly, recovery_set
+from drkit.points.select import Chosen, RecoverySet, aligned, exactly, recovery_set
 from drkit.restore import plan as databases
 from drkit.restore import rebuild_plan, rebuild_wanted
 from drkit.restore.engine.plan import Plan
-from drkit.restore.rebuild_choices import Choices, Sealed
+from drkit.restore.rebuild_choices import Choices, Sealed, mode_of
 from drkit.restore.stream import feed
+from drkit.restore.wanted import ETCD, MANIFESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 LATEST = "latest"
 _PARTS = "manifests/"
+_ANCHORS = {ETCD: "datastore", MANIFESTS: "manifests"}
+"""What a cluster comes out of, in each mode."""
+_TOGETHER = frozenset({"manifests", "server-files", "topology"})
+"""Kinds that are taken from its point, where it has them."""
 
 
 @dataclass(frozen=True)
@@ -130,15 +135,7 @@ class Planning:
             DrkitError: as ``rebuild_wanted.derive`` and ``Asked.chosen``.
             VerificationFailed: the topology is not what was sealed.
         """
-        everything = asked.chosen(self.catalogue, ())
         picked = asked.chosen(self.catalogue, asked.sources)
-        by_name = {each.source.name: each for each in everything.chosen}
-        sealed = Sealed(
-            self.full(everything.chosen),
-            {name: each.point.id for name, each in by_name.items()},
-            self.topology(by_name.get("topology")),
-            self._volumes(by_name),
-        )
         choices = Choices(
             asked.mode,
             frozenset(each.source.name for each in picked.chosen),
@@ -147,6 +144,15 @@ class Planning:
             namespaces=asked.namespaces,
             replace=asked.replace,
             old_is_dead=asked.old_is_dead,
+        )
+        mode = mode_of({each.source.kind for each in picked.chosen}, choices)
+        everything = aligned(asked.chosen(self.catalogue, ()), _ANCHORS.get(mode, ""), _TOGETHER)
+        by_name = {each.source.name: each for each in everything.chosen}
+        sealed = Sealed(
+            self.full(everything.chosen),
+            {name: each.point.id for name, each in by_name.items()},
+            self.topology(by_name.get("topology")),
+            self._volumes(by_name),
         )
         derived = rebuild_wanted.derive(target, self.config, sealed, choices)
         needed = [by_name[name] for name in derived.draws_on]

@@ -59,14 +59,17 @@ class Sealed:
         return sorted((each for each in self.sources.values() if each.kind == kind), key=lambda each: each.name)
 
 
-def mode_of(sealed: Sealed, choices: Choices) -> str:
+def mode_of(kinds: set[str], choices: Choices) -> str:
     """The mode of a restore.
+
+    Args:
+        kinds: of the sources that are picked.
+        choices: what else the user asks for.
 
     Raises:
         UsageError: what is asked for contradicts itself.
         NoSuchPoint: what the mode needs was not backed up.
     """
-    kinds = {sealed.sources[name].kind for name in choices.picked}
     whole = [mode for mode, kind in ((ETCD, "datastore"), (MANIFESTS, "manifests")) if kind in kinds]
     if choices.parts and MANIFESTS in whole:
         whole.remove(MANIFESTS)

@@ -61,7 +61,7 @@ class _Deriving:
     def __init__(self, name: str, config: Config, sealed: Sealed, choices: Choices) -> None:
         self._name, self._config, self._sealed, self._choices = name, config, sealed, choices
         self._target: Target = config.clusters[name]
-        self._mode = mode_of(sealed, choices)
+        self._mode = mode_of({sealed.sources[each].kind for each in choices.picked}, choices)
         self._warnings: list[str] = []
         self._used: list[str] = []
 
