@@ -157,7 +157,7 @@ class _Restoring:
         journal, _ = self._last()
         if journal is None:
             raise PreflightFailed(f"no restore to {self._to} was begun on this machine, so what it made is not known")
-        rebuild.destroy(self._to, journal.restore)
+        rebuild.destroy(self._setup.config, self._to, journal.restore)
 
     def show(self, asked: Asked, *, resume: bool) -> None:
         from drkit.restore.engine import estimate, text

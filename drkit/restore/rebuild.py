@@ -76,8 +76,13 @@ def actions(means: Means) -> Mapping[str, Action]:  # noqa: ARG001 - what the fu
     return {}
 
 
-def destroy(target: str, restore: str) -> None:
-    """Remove what a restore made at its provider.
+def destroy(config: Config, target: str, restore: str) -> None:  # noqa: ARG001 - where the provider's token will be
+    """Remove what a restore made at its provider, and nothing else.
+
+    Args:
+        config: the configuration.
+        target: whose provider.
+        restore: the restore's id, which what it made carries.
 
     Raises:
         PreflightFailed: always; this version makes nothing at a provider.

@@ -66,6 +66,12 @@ class DatabaseRestore:
             TargetNotEmpty: nothing was touched.
             PreflightFailed: nothing was touched.
         """
+        gone = sorted({step.details["database"] for step in self._steps(plan.LOAD)} - self._dsns.keys())
+        if gone:
+            raise PreflightFailed(
+                f"target {self._plan.target} has no database {', '.join(gone)} any more, which the plan restores",
+                f"add it to clusters.{self._plan.target}.databases again, or start anew without --resume",
+            )
         with ExitStack() as ahead:
             self._open_ahead(ahead, history)
             self._preflight(history)

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drkit.config.model import Config, Secret, VaultConfig
 from drkit.errors import PreflightFailed, VerificationFailed
 from drkit.points.select import Chosen, RecoverySet
+from drkit.postgres.connection import parse
 from drkit.restore import plan
 from drkit.restore.engine import journal
+from drkit.restore.run import DatabaseRestore
 from drkit.restore.stream import feed
 from tests.contract.memory_vault import MemoryVault
 from tests.contract.streams import stream
@@ -110,6 +113,15 @@ def test_the_plan_shows_what_it_draws_on_and_how_old_that_is() -> None:
     assert [(each.source, each.age) for each in made.draws_on] == [("globals/a", 3600), ("database/a", 3600)]
     assert not made.steps[0].details["all"]
     assert _plan(["a"], "database/a", "globals/a").steps[0].details["all"]
+
+
+def test_a_plan_whose_database_is_gone_from_the_target_is_refused() -> None:
+    """A restore that is resumed after its target was configured anew says what it misses, and touches nothing."""
+    made = _plan(["a", "b"], "database/a", "database/b")
+    config = Config(vaults={"databases": VaultConfig(url="vault", passphrase=Secret(env="NOT_ASKED_FOR"))})
+    work = DatabaseRestore(config, {}, made, {}, {"a": parse("dbname=a", "a")})
+    with pytest.raises(PreflightFailed, match="has no database b any more"), work.prepared("1", journal.History({})):
+        pytest.fail("it began")
 
 
 def test_a_journal_tells_what_was_written() -> None:

@@ -62,7 +62,7 @@ def execute(
             except KeyboardInterrupt:
                 process.stop_all()
                 raise Interrupted(
-                    f"interrupted; what was being loaded was thrown away (journal: {begun.path})", resume_hint(plan)
+                    f"interrupted; the steps that ran have ended (journal: {begun.path})", resume_hint(plan)
                 ) from None
             except DrkitError as error:
                 if "--resume" not in error.hint:
