@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from drkit.errors import NoSuchPoint, VerificationFailed
+from drkit.errors import NoSuchPoint, PreflightFailed, VerificationFailed
 from drkit.points.catalogue import open_descriptor
 from drkit.points.descriptor import LARGEST_BYTES
 from drkit.points.select import Chosen, RecoverySet, aligned, exactly, recovery_set
@@ -156,13 +156,20 @@ class Planning:
         )
         derived = rebuild_wanted.derive(target, self.config, sealed, choices)
         needed = [by_name[name] for name in derived.draws_on]
-        made = Plan(
-            target,
-            rebuild_plan.steps(derived.wanted),
-            databases.drawn(needed, self.now),
-            (*picked.warnings, *derived.warnings),
-            derived.wanted.mode,
-        )
+        warnings = (*picked.warnings, *derived.warnings)
+        try:
+            made = Plan(
+                target,
+                rebuild_plan.steps(derived.wanted),
+                databases.drawn(needed, self.now),
+                warnings,
+                derived.wanted.mode,
+            )
+        except ValueError as error:
+            # A database of the target may be called as one in a pod is.
+            raise PreflightFailed(
+                f"clusters.{target}: names meet: {error}", "call the target's database otherwise"
+            ) from None
         return made, needed
 
     def topology(self, chosen: Chosen | None) -> dict[str, Any]:

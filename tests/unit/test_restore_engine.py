@@ -188,23 +188,36 @@ def test_results_are_handed_on() -> None:
     assert seen == [{"address": "192.0.2.1"}] * 2
 
 
-def test_when_a_step_fails_the_others_end_and_none_is_started() -> None:
-    """What runs is let end and counts as done; nothing new begins; the error says the step and how to go on."""
-    failed = threading.Event()
+class _Listener(PlainReporter):
+    """Lets a test wait until something was warned of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warned = threading.Event()
+
+    def warn(self, text: str) -> None:
+        super().warn(text)
+        self.warned.set()
+
+
+def test_when_a_step_fails_the_others_end_and_none_is_started(capsys: pytest.CaptureFixture[str]) -> None:
+    """What runs is let end and counts as done; the failure is said at once; the error tells how to go on."""
+    listener = _Listener()
     ended: list[str] = []
 
     def fail(_: Call) -> None:
-        failed.set()
         raise VerificationFailed("not the same", "look at it")
 
     def work(call: Call) -> None:
-        assert failed.wait(_SECONDS)
+        assert listener.warned.wait(_SECONDS)
         ended.append(call.step.id)
 
     made = _plan(_step("fail"), _step("work a"), _step("work b", "work a"), _step("work c", "fail"))
+    actions = _Work({"fail": fail, "work": work})
     with pytest.raises(VerificationFailed, match="fail: not the same") as raised:
-        _run(made, {"fail": fail, "work": work})
+        execute(made, actions, None, SystemClock(), listener, keep)
     assert ended == ["work a"]
+    assert "fail: not the same; nothing new is started, and what runs is let end: work a" in capsys.readouterr().err
     assert "look at it" in raised.value.hint
     assert "drkit restore --to spare --resume" in raised.value.hint
     assert _history().steps == {"fail": "failed", "work a": "done"}

@@ -100,7 +100,9 @@ class Execution:
                         break
                     ended, _ = wait(running, _LOOK_SECONDS, FIRST_COMPLETED)
                     process.see_interrupt()
-                    errors |= self._collect(running, ended)
+                    failed = self._collect(running, ended)
+                    self._tell(failed, running.values())
+                    errors |= failed
             except BaseException:
                 process.stop_all()
                 raise
@@ -120,6 +122,13 @@ class Execution:
                 self._results[step.id] = future.result()
                 self._done.add(step.id)
         return errors
+
+    def _tell(self, failed: Mapping[str, BaseException], running: Iterable[Step]) -> None:
+        """What failed is said at once where others go on; else it is the error that the command ends with."""
+        others = ", ".join(step.id for step in running)
+        for step, error in failed.items() if others else ():
+            message = error.message if isinstance(error, DrkitError) else type(error).__name__
+            self._reporter.warn(f"{step}: {message}; nothing new is started, and what runs is let end: {others}")
 
     def _do(self, step: Step) -> Mapping[str, Any]:
         self._attempt.write(step=step.id, status=journal.STARTED)
