@@ -69,7 +69,7 @@ class _Making:
         last = self._joined(wanted.servers[1:], SERVER, (first,), made)
         joined = self._joined(wanted.agents, AGENT, last, made)
         title = "put back labels and taints that only the API can set"
-        return (self._add(LABELS, title, (*last, *joined)),)
+        return (self._add(LABELS, title, joined),)
 
     def _machines(self, fenced: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
         """For each machine what it must have been through before k3s is started on it."""
@@ -192,7 +192,7 @@ class _Making:
         """What wakes, and what lets traffic in: after all proofs, names last of all."""
         wanted = self._wanted
         before = (*ready, *proven)
-        before = (*before, *(fenced or self._fence(before)))
+        before = (*before, *fenced) if fenced else self._fence(before)
         title = "give held applications, poolers and CronJobs their state back"
         volumes = {"empty_volumes": list(wanted.empty_volumes)}
         released = self._add(RELEASE, title, before, details=volumes)

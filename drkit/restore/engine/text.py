@@ -28,12 +28,12 @@ def of_plan(made: Plan, estimate: Estimate) -> list[str]:
             str(number),
             printable(step.id),
             printable(step.title),
-            printable(", ".join(step.needs)),
             duration(estimate.steps[step.id]) if step.id in estimate.steps else "?",
+            printable(", ".join(step.needs)),
         ]
         for number, step in enumerate(made.steps, 1)
     ]
-    lines += ["", "steps:", *columns(["", "STEP", "WHAT IT DOES", "AFTER", "ESTIMATE"], rows), ""]
+    lines += ["", "steps:", *columns(["", "STEP", "WHAT IT DOES", "ESTIMATE", "AFTER"], rows), ""]
     return [*lines, _whole(estimate)]
 
 
