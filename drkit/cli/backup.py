@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drkit.cli.common import ConfigOption, JsonOption, exits, handled, printable, reporter, show_json, table
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, reporter, show_json, table
+from drkit.observe.text import printable
 
 if TYPE_CHECKING:
     from drkit.backup.run import Outcome

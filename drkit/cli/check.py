@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from drkit.cli.common import ConfigOption, JsonOption, exits, handled, indented, printable, show_json
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, indented, show_json
+from drkit.observe.text import printable
 
 
 def add_to(app: typer.Typer) -> None:

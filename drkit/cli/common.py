@@ -15,6 +15,7 @@ import typer
 
 from drkit.errors import EXIT_CODES, DrkitError
 from drkit.masking import mask
+from drkit.observe.text import columns, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -120,17 +121,11 @@ def show_json(document: dict[str, Any]) -> None:
 
 
 def table(headings: list[str], rows: list[list[str]]) -> None:
-    """A plain table on stdout, as wide as it needs to be: what a terminal cuts off, a pipe must not lose."""
-    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
-    for row in [headings, *rows]:
-        print(mask("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
+    """A plain table on stdout."""
+    for line in columns(headings, rows):
+        print(mask(line))
 
 
 def indented(text: str, indent: int) -> str:
     """A text of several lines, each printable and set in by so many spaces."""
     return "\n".join(" " * indent + printable(line) for line in text.splitlines())
-
-
-def printable(text: str) -> str:
-    """Names come from the cluster and the box: control characters in them do not reach the terminal."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drkit.cli.common import ConfigOption, JsonOption, exits, handled, printable, reporter, set_up, show_json, table
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, reporter, set_up, show_json, table
+from drkit.observe.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path

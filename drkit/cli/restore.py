@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drkit.cli.common import (
-    ConfigOption,
-    JsonOption,
-    Setup,
-    exits,
-    handled,
-    printable,
-    reporter,
-    set_up,
-    show_json,
-    table,
-)
+from drkit.cli.common import ConfigOption, JsonOption, Setup, exits, handled, reporter, set_up, show_json
+from drkit.masking import mask
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from drkit.points.catalogue import Catalogue
-    from drkit.points.descriptor import SourceEntry
-    from drkit.points.select import Chosen, RecoverySet
-    from drkit.restore.journal import History, Journal
-    from drkit.restore.plan import Plan
-    from drkit.restore.run import Report
+    from drkit.config.model import Target
+    from drkit.observe.progress import Reporter
+    from drkit.points.select import Chosen
+    from drkit.restore.engine.action import Work
+    from drkit.restore.engine.journal import History, Journal
+    from drkit.restore.engine.plan import Plan
+    from drkit.restore.engine.report import Report
+    from drkit.restore.planning import Asked, Planning
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,30 +38,67 @@ def restore(
     at: Annotated[
         str, typer.Option("--at", help="The newest of each source at or before this time (ISO 8601, UTC).")
     ] = "",
-    only: Annotated[list[str] | None, typer.Option("--only", help="KIND or KIND/NAME; may be repeated.")] = None,
+    mode: Annotated[
+        str,
+        typer.Option("--mode", help="Of a cluster: etcd (the same identity) or manifests (a fresh one)."),
+    ] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="KIND or KIND/NAME, or manifests/NAMESPACE/KIND/NAME; may be repeated."),
+    ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option("--namespace", help="Give a namespace another name: OLD=NEW; may be repeated."),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show the steps, and do nothing.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last restore to this target.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="New servers take over the names of the old ones, which are powered off.")
+    ] = False,
+    old_is_dead: Annotated[
+        bool, typer.Option("--old-is-dead", help="Vouch for the old cluster being dead: nothing looks, or fences it.")
+    ] = False,
     accept_incomplete: Annotated[
         bool, typer.Option("--accept-incomplete", help="Restore what an incomplete point has.")
+    ] = False,
+    accept_data_loss: Annotated[
+        bool, typer.Option("--accept-data-loss", help="Start workloads whose volumes no source has, empty.")
+    ] = False,
+    destroy: Annotated[
+        bool, typer.Option("--destroy", help="Remove what the last restore to this target made, and nothing else.")
     ] = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring back what was backed up, and prove that it is the same."""
     from drkit.errors import UsageError
+    from drkit.restore.planning import Asked
 
     if bool(to) == bool(into):
         raise UsageError("say where to: either --to TARGET or --into DIR")
     if point != "latest" and at:
         raise UsageError("--point and --at exclude each other")
-    if resume and (at or only or point != "latest" or into):
+    chosen = bool(at or only or point != "latest" or mode or namespace or replace)
+    if resume and (chosen or into):
         raise UsageError("--resume takes up the plan of the restore that was interrupted; give no other choice with it")
-    choice = _Choice(point, _moment(at), tuple(only or ()), accept_incomplete)
-    setup = set_up(config_file)
+    if into and (mode or namespace or replace or old_is_dead or accept_data_loss):
+        raise UsageError("--into only writes archives out: what is for clusters makes no sense with it")
+    if destroy and (chosen or into or plan or resume or old_is_dead or accept_data_loss or accept_incomplete):
+        raise UsageError("--destroy removes what the last restore to a target made; give only --to with it")
+    if mode not in {"", "etcd", "manifests"}:
+        raise UsageError(f"--mode {mode}: expected etcd or manifests")
+    asked = Asked(
+        point, _moment(at), tuple(only or ()), accept_incomplete, mode, _renamed(namespace or []), replace, old_is_dead
+    )
+    work = _Restoring(set_up(config_file), to, as_json=as_json)
     if into is not None:
-        _write_out(setup, choice, into, as_json=as_json)
+        work.write_out(asked, into)
+    elif destroy:
+        work.destroy()
+    elif plan:
+        work.show(asked, resume=resume)
     else:
-        _restore(setup, choice, to, show_plan=plan, resume=resume, as_json=as_json)
+        work.execute(asked, resume=resume, accept_data_loss=accept_data_loss)
 
 
 def _moment(text: str) -> datetime | None:
@@ -82,167 +111,176 @@ def _moment(text: str) -> datetime | None:
         raise UsageError(f"--at {text}: expected a time such as 2026-03-01T04:00:00Z") from None
 
 
-class _Choice:
-    """What the user asked to restore."""
+def _renamed(wishes: list[str]) -> tuple[tuple[str, str], ...]:
+    """Old and new names of namespaces; RFC 1123 labels, as Kubernetes has them."""
+    import re
 
-    def __init__(self, point: str, at: datetime | None, only: tuple[str, ...], accept_incomplete: bool) -> None:
-        self.point, self.at, self.only, self.accept_incomplete = point, at, only, accept_incomplete
+    from drkit.errors import UsageError
 
-    def chosen(self, catalogue: Catalogue, only: tuple[str, ...]) -> RecoverySet:
-        from drkit.points.select import exactly, recovery_set
-
-        if self.point == "latest":
-            if not catalogue.points:
-                catalogue.find("latest")  # raises what is wrong
-            return recovery_set(catalogue.points, at=self.at, only=only)
-        return exactly(catalogue.find(self.point), only=only, accept_incomplete=self.accept_incomplete)
-
-
-def _full(setup: Setup, chosen: RecoverySet) -> dict[str, SourceEntry]:
-    """The sources with what only the full descriptors say."""
-    from drkit.points.catalogue import open_descriptor
-
-    descriptors = {each.point.id: open_descriptor(each.point, setup.vaults, setup.verifier) for each in chosen.chosen}
-    return {
-        source.name: source
-        for each in chosen.chosen
-        for source in descriptors[each.point.id].sources
-        if source.name == each.source.name
-    }
+    label = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    found = [re.fullmatch(rf"({label})=({label})", wish) for wish in wishes]
+    for wish, match in zip(wishes, found, strict=True):
+        if match is None or match[1] == match[2]:
+            raise UsageError(f"--namespace {wish}: expected OLD=NEW, two names of namespaces")
+    pairs = [(match[1], match[2]) for match in found if match is not None]
+    for names in zip(*pairs, strict=True):
+        if len(set(names)) < len(names):
+            raise UsageError("--namespace: expected each namespace once, and no two under one name")
+    return tuple(pairs)
 
 
-def _write_out(setup: Setup, choice: _Choice, into: Path, *, as_json: bool) -> None:
-    from drkit.points.catalogue import read
-    from drkit.restore.files import write_out
+class _Restoring:
+    """One call of the command."""
 
-    catalogue = read(setup.config.cluster.name, setup.vaults, setup.verifier)
-    chosen = choice.chosen(catalogue, choice.only)
-    with reporter() as telling:
-        for warning in chosen.warnings:
-            telling.warn(warning)
-        paths = write_out(into, list(_full(setup, chosen).values()), setup.vaults, telling)
-    if as_json:
-        show_json({"files": [str(path) for path in paths], "warnings": list(chosen.warnings)})
-    else:
-        print("\n".join(map(str, paths)))
+    def __init__(self, setup: Setup, to: str, *, as_json: bool) -> None:
+        self._setup, self._to, self._as_json = setup, to, as_json
+
+    def write_out(self, asked: Asked, into: Path) -> None:
+        from drkit.restore.files import write_out
+
+        planning = self._planning()
+        chosen = asked.chosen(planning.catalogue, asked.only)
+        with reporter() as telling:
+            for warning in chosen.warnings:
+                telling.warn(warning)
+            paths = write_out(into, list(planning.full(chosen.chosen).values()), self._setup.vaults, telling)
+        if self._as_json:
+            show_json({"files": [str(path) for path in paths], "warnings": list(chosen.warnings)})
+        else:
+            print("\n".join(map(str, paths)))
+
+    def destroy(self) -> None:
+        from drkit.errors import PreflightFailed
+        from drkit.restore import rebuild
+
+        self._target()
+        journal, _ = self._last()
+        if journal is None:
+            raise PreflightFailed(f"no restore to {self._to} was begun on this machine, so what it made is not known")
+        rebuild.destroy(self._setup.config, self._to, journal.restore)
+
+    def show(self, asked: Asked, *, resume: bool) -> None:
+        from drkit.restore.engine import estimate, text
+
+        self._see_flags(asked)
+        made = self._interrupted()[1] if resume else self._planned(asked, self._planning())[0]
+        likely = estimate.of(made.steps, estimate.remembered())
+        if self._as_json:
+            show_json({"plan": {**made.as_json(), "estimate": likely.as_json()}})
+            return
+        for line in text.of_plan(made, likely):
+            print(mask(line))
+
+    def execute(self, asked: Asked, *, resume: bool, accept_data_loss: bool) -> None:
+        from drkit.clock import SystemClock
+        from drkit.restore.engine.run import execute
+        from drkit.restore.reports import keep
+
+        self._see_flags(asked)
+        journal, interrupted = self._interrupted() if resume else (None, None)
+        planning = self._planning()
+        if interrupted is not None:
+            made, chosen = interrupted, planning.as_planned(interrupted)
+        else:
+            made, chosen = self._planned(asked, planning)
+            if not accept_data_loss:
+                _see_volumes(made)
+        with reporter() as telling:
+            for warning in made.warnings:
+                telling.warn(warning)
+            work = self._work(made, planning, chosen, old_is_dead=asked.old_is_dead, telling=telling)
+            report = execute(made, work, journal, SystemClock(), telling, keep)
+        self._show(report)
+
+    def _target(self) -> Target:
+        from drkit.errors import ConfigurationError
+
+        target = self._setup.config.clusters.get(self._to)
+        if target is None:
+            there = ", ".join(self._setup.config.clusters) or "none"
+            raise ConfigurationError(
+                f"clusters: there is no target {self._to} (there is: {there})",
+                f"add it: clusters: {{{self._to}: {{databases: […]}}}}",
+            )
+        return target
+
+    def _is_cluster(self) -> bool:
+        target = self._target()
+        return bool(target.provider or target.servers)
+
+    def _see_flags(self, asked: Asked) -> None:
+        from drkit.errors import UsageError
+
+        if not self._is_cluster() and (asked.mode or asked.namespaces or asked.replace or asked.old_is_dead):
+            raise UsageError(
+                f"--mode, --namespace, --replace, --old-is-dead: {self._to} is no cluster, it has databases alone"
+            )
+        if asked.replace and self._target().provider in {"ssh", None}:
+            raise UsageError(f"--replace: the servers of target {self._to} exist and have their names")
+
+    def _planning(self) -> Planning:
+        from drkit.clock import SystemClock
+        from drkit.points.catalogue import read
+        from drkit.restore.planning import Planning
+
+        setup = self._setup
+        catalogue = read(setup.config.cluster.name, setup.vaults, setup.verifier)
+        return Planning(setup.config, setup.vaults, setup.verifier, catalogue, SystemClock().now())
+
+    def _planned(self, asked: Asked, planning: Planning) -> tuple[Plan, list[Chosen]]:
+        return (planning.cluster if self._is_cluster() else planning.databases)(asked, self._to)
+
+    def _last(self) -> tuple[Journal | None, History | None]:
+        from drkit.points.names import slug
+        from drkit.restore.engine import journal
+
+        newest = journal.newest(slug(self._to))
+        return newest, journal.read(newest) if newest else None
+
+    def _interrupted(self) -> tuple[Journal, Plan]:
+        from drkit.errors import PreflightFailed
+        from drkit.restore.engine.plan import from_json
+
+        newest, history = self._last()
+        if newest is None or history is None or history.finished:
+            raise PreflightFailed(
+                f"no restore to {self._to} was interrupted on this machine", "start one without --resume"
+            )
+        return newest, from_json(history.plan)
+
+    def _work(
+        self, made: Plan, planning: Planning, chosen: list[Chosen], *, old_is_dead: bool, telling: Reporter
+    ) -> Work:
+        from drkit.clock import SystemClock
+        from drkit.restore.rebuild import Means, Rebuild
+        from drkit.restore.run import DatabaseRestore
+        from drkit.sources.find import dsn_of
+
+        config, vaults, sources = self._setup.config, self._setup.vaults, planning.full(chosen)
+        target = self._target()
+        dsns = {each.name: dsn_of(each, f"clusters.{self._to}.databases") for each in target.databases}
+        if not self._is_cluster():
+            return DatabaseRestore(config, vaults, made, sources, dsns)
+        return Rebuild(Means(made, config, vaults, sources, dsns, old_is_dead, SystemClock(), telling))
+
+    def _show(self, report: Report) -> None:
+        from drkit.restore.engine import text
+        from drkit.restore.reports import place
+
+        if self._as_json:
+            show_json({**report.as_json(), "report": str(place(report))})
+            return
+        for line in text.of_report(report):
+            print(mask(line))
 
 
-def _restore(setup: Setup, choice: _Choice, to: str, *, show_plan: bool, resume: bool, as_json: bool) -> None:
-    from drkit.clock import SystemClock
-    from drkit.errors import ConfigurationError
-    from drkit.points.catalogue import read
-    from drkit.restore.run import Restore
-    from drkit.sources.find import dsn_of
-
-    target = setup.config.clusters.get(to)
-    if target is None:
-        there = ", ".join(setup.config.clusters) or "none"
-        raise ConfigurationError(
-            f"clusters: there is no target {to} (there is: {there})", f"add it: clusters: {{{to}: {{databases: […]}}}}"
-        )
-    journal, history = _interrupted(to) if resume else (None, None)
-    catalogue = read(setup.config.cluster.name, setup.vaults, setup.verifier)
-    made, chosen = _planned(choice, catalogue, to, [each.name for each in target.databases], history)
-    if show_plan:
-        _show_plan(made, as_json=as_json)
-        return
-    dsns = {each.name: dsn_of(each, f"clusters.{to}.databases") for each in target.databases}
-    with reporter() as telling:
-        for warning in made.warnings:
-            telling.warn(warning)
-        work = Restore(setup.config, setup.vaults, made, _full(setup, chosen), dsns, SystemClock(), telling)
-        report = work.execute(journal, history)
-    _show_report(report, as_json=as_json)
-
-
-def _interrupted(to: str) -> tuple[Journal, History]:
+def _see_volumes(made: Plan) -> None:
+    """Refuse to start workloads on volumes that come back empty."""
     from drkit.errors import PreflightFailed
-    from drkit.points.names import slug
-    from drkit.restore import journal
 
-    newest = journal.newest(slug(to))
-    history = journal.read(newest) if newest else None
-    if newest is None or history is None or history.finished:
-        raise PreflightFailed(f"no restore to {to} was interrupted on this machine", "start one without --resume")
-    return newest, history
-
-
-def _planned(
-    choice: _Choice, catalogue: Catalogue, to: str, databases: list[str], history: History | None
-) -> tuple[Plan, RecoverySet]:
-    """The plan, and the sources that it needs, roles included."""
-    from drkit.clock import SystemClock
-    from drkit.points.select import RecoverySet
-    from drkit.restore import plan
-
-    if history is not None:
-        everything = _as_planned(catalogue, history)
-        names = {step["source"] for step in history.plan["steps"] if step["action"] != plan.ROLES}
-        wanted = tuple(each for each in everything if each.source.name in names)
-        if history.plan["all_roles"]:
-            wanted = everything
-        chosen = RecoverySet(wanted)
-        roles = [each for each in everything if each.source.kind == "globals"]
-    else:
-        chosen = choice.chosen(catalogue, choice.only)
-        points = {each.point.id for each in chosen.chosen}
-        roles = [
-            each
-            for each in choice.chosen(catalogue, ()).chosen
-            if each.source.kind == "globals" and each.point.id in points
-        ]
-    made = plan.make(to, databases, chosen, roles, SystemClock().now())
-    needed = {each.source.name: each for each in (*chosen.chosen, *roles)}
-    return made, RecoverySet(tuple(needed.values()), chosen.warnings)
-
-
-def _as_planned(catalogue: Catalogue, history: History) -> tuple[Chosen, ...]:
-    from drkit.errors import NoSuchPoint
-    from drkit.points.select import Chosen
-
-    found = []
-    for drawn in history.plan["draws_on"]:
-        point = catalogue.find(drawn["point"])
-        source = next((source for source in point.whole_sources if source.name == drawn["source"]), None)
-        if source is None:
-            raise NoSuchPoint(f"{drawn['source']} is no longer in {point.id}", "start anew without --resume")
-        found.append(Chosen(source, point))
-    return tuple(found)
-
-
-def _show_plan(made: Plan, *, as_json: bool) -> None:
-    if as_json:
-        show_json({"plan": made.as_json()})
-        return
-    print(f"restore to {made.target} draws on:")
-    table(["SOURCE", "POINT", "AGE"], [[printable(each.source), each.point, _age(each.age)] for each in made.draws_on])
-    for warning in made.warnings:
-        print(f"warning: {printable(warning)}")
-    print("\nsteps:")
-    rows = [
-        [str(number), printable(step.id), step.title, printable(", ".join(step.needs))]
-        for number, step in enumerate(made.steps, 1)
-    ]
-    table(["", "STEP", "WHAT IT DOES", "AFTER"], rows)
-
-
-def _age(seconds: int) -> str:
-    days, rest = divmod(max(seconds, 0), 86400)
-    hours, rest = divmod(rest, 3600)
-    return f"{days} d {hours} h" if days else f"{hours} h {rest // 60} min"
-
-
-def _show_report(report: Report, *, as_json: bool) -> None:
-    document: dict[str, Any] = report.as_json()
-    if as_json:
-        show_json(document)
-        return
-    table(
-        ["STEP", "BEGAN", "TOOK", "WHAT IT DID"],
-        [[printable(step.id), f"{step.began:.1f} s", f"{step.seconds:.1f} s", step.title] for step in report.steps],
-    )
-    if report.roles_made:
-        print(f"roles made: {', '.join(map(printable, report.roles_made))}")
-    for note in report.notes:
-        print(f"warning: {printable(note)}")
-    print(f"restored to {report.target} in {report.seconds:.1f} s; every proof is equal")
+    empty = [volume for step in made.steps for volume in step.details.get("empty_volumes", ())]
+    if empty:
+        raise PreflightFailed(
+            f"no source has the data of {', '.join(empty)}: what uses them would start empty; nothing was touched",
+            "bring their data back by other means afterwards, or do without it: --accept-data-loss",
+        )

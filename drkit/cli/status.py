@@ -6,7 +6,8 @@ from typing import Any
 
 import typer
 
-from drkit.cli.common import ConfigOption, JsonOption, exits, handled, printable, set_up, show_json, table
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, set_up, show_json, table
+from drkit.observe.text import printable
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drkit.cli.common import ConfigOption, JsonOption, exits, handled, indented, printable, reporter, set_up, show_json
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, indented, reporter, set_up, show_json
+from drkit.observe.text import printable
 
 if TYPE_CHECKING:
     from drkit.cluster.kube import Api

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from drkit.errors import NoSuchPoint, PreflightFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from drkit.points.catalogue import Point
@@ -75,6 +75,18 @@ def recovery_set(points: Sequence[Point], *, at: datetime | None = None, only: S
                 f"{each.source.name} comes from {each.point.id}: the newer {last.id} does not have it whole"
             )
     return RecoverySet(chosen, tuple(warnings))
+
+
+def aligned(chosen: RecoverySet, anchor: str, kinds: Collection[str]) -> RecoverySet:
+    """The same sources, those of ``kinds`` out of the point that ``anchor`` comes from, where that has them whole.
+
+    What belongs together is so taken together: a token was in force, and objects were counted, when the datastore's
+    snapshot was taken, and maybe not any more when a newer point was made.
+    """
+    point = next((each.point for each in chosen.chosen if each.source.name == anchor), None)
+    beside = {} if point is None else {source.name: Chosen(source, point) for source in point.whole_sources}
+    taken = (beside.get(each.source.name, each) if each.source.kind in kinds else each for each in chosen.chosen)
+    return RecoverySet(tuple(taken), chosen.warnings)
 
 
 def exactly(point: Point, *, only: Sequence[str] = (), accept_incomplete: bool) -> RecoverySet:

@@ -1,14 +1,14 @@
-"""The plan of a restore: ordered steps, made without any I/O from what was sealed and what the target names."""
+"""The plan for restoring databases: made without any I/O from what was sealed and what the target names."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drkit.errors import PreflightFailed
+from drkit.restore.engine.plan import Drawn, Plan, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from drkit.points.select import Chosen, RecoverySet
@@ -29,44 +29,6 @@ _TITLES = {
     PUBLISH: "give the database its own name",
     SETTINGS: "put back the database's own owner, privileges, settings and comment",
 }
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step: what it does, to which database of the target, from which source, after which others."""
-
-    id: str
-    action: str
-    title: str
-    database: str
-    source: str
-    needs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A source that the restore draws on, the point it is from, and how old it is in seconds."""
-
-    source: str
-    point: str
-    age: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a restore will do. The same sources, target and options always give the same steps."""
-
-    target: str
-    steps: tuple[Step, ...]
-    draws_on: tuple[Drawn, ...]
-    all_roles: bool
-    """Whether every role of the original server is made, or only those that the databases need."""
-    warnings: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json`` and the journal."""
-        return asdict(self)
 
 
 def bind(source: str, databases: Sequence[str]) -> str | None:
@@ -117,24 +79,40 @@ def make(
         raise PreflightFailed(
             f"more than one source would go to {', '.join(twice)} of target {target}", "choose one of them with --only"
         )
-    steps = [_roles_step(each) for each in roles_from]
-    needs = tuple(step.id for step in steps)
-    for name, database in bound.items():
-        steps += _database_steps(name, str(database), needs)
-    drawn = [
-        Drawn(each.source.name, each.point.id, round((now - each.point.created).total_seconds()), each.source.size)
-        for each in (*roles_from, *wanted)
-    ]
     all_roles = any(each.source.kind == "globals" for each in chosen.chosen)
+    steps = [roles_step(each.source.name, all_roles=all_roles) for each in roles_from]
+    needs = tuple(step.id for step in steps)
+    sizes = {each.source.name: each.source.size for each in wanted}
+    for name, database in bound.items():
+        steps += database_steps(name, str(database), sizes[name], needs)
     warnings = [f"{name} is left out: target {target} has no database for it" for name in sorted(passed_over)]
-    return Plan(target, tuple(steps), tuple(drawn), all_roles, (*chosen.warnings, *warnings))
+    return Plan(target, tuple(steps), drawn((*roles_from, *wanted), now), (*chosen.warnings, *warnings))
 
 
-def _roles_step(each: Chosen) -> Step:
-    return Step(f"{ROLES} {each.source.name}", ROLES, "make the roles that are missing", "", each.source.name, ())
+def drawn(sources: Iterable[Chosen], now: datetime) -> tuple[Drawn, ...]:
+    """What a restore draws on, each with its age."""
+    return tuple(
+        Drawn(each.source.name, each.point.id, round((now - each.point.created).total_seconds()), each.source.size)
+        for each in sources
+    )
 
 
-def _database_steps(source: str, database: str, needs: tuple[str, ...]) -> list[Step]:
+def roles_step(source: str, *, all_roles: bool) -> Step:
+    """The step that makes the roles of a source: all, or those that the databases of the plan need."""
+    return Step(
+        f"{ROLES} {source}", ROLES, "make the roles that are missing", details={"source": source, "all": all_roles}
+    )
+
+
+def database_steps(source: str, database: str, size: int, needs: tuple[str, ...]) -> list[Step]:
+    """The steps that bring one database back, its proof before its name.
+
+    Args:
+        source: what fills it.
+        database: what it is called in the target.
+        size: of the source, in bytes.
+        needs: the steps that come before all of them.
+    """
     loaded = (f"{LOAD} {database}",)
     after = {
         CREATE: needs,
@@ -144,7 +122,5 @@ def _database_steps(source: str, database: str, needs: tuple[str, ...]) -> list[
         PUBLISH: (f"{ANALYZE} {database}", f"{PROVE} {database}"),
         SETTINGS: (f"{PUBLISH} {database}",),
     }
-    return [
-        Step(f"{action} {database}", action, title, database, source, after[action])
-        for action, title in _TITLES.items()
-    ]
+    details = {"database": database, "source": source, "size": size}
+    return [Step(f"{action} {database}", action, title, after[action], details) for action, title in _TITLES.items()]

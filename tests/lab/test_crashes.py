@@ -106,6 +106,7 @@ def test_restore_killed(
     assert _exists(site, working_name(second))
     report = site.run("restore", "--to", "spare", *option, "--json").json()
     assert report["proofs_equal"] is True
+    assert [attempt["status"] for attempt in report["attempts"]] == [*(["killed"] if option else []), "finished"]
     site.run("restore", "--to", "spare", "--resume", expect=16)
     assert not _exists(site, working_name(second))
     with site.connect(second) as connection:
@@ -169,14 +170,17 @@ def _others(site: Site, database: str) -> bool:
     return row is not None and row[0] > 0
 
 
-def test_restore_interrupted(site: Site, database: Callable[..., str], absent: Callable[..., str]) -> None:
-    """Ctrl-C in a restore is exit 130, throws away what was being loaded, and can be resumed."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_restore_interrupted(
+    site: Site, database: Callable[..., str], absent: Callable[..., str], number: signal.Signals
+) -> None:
+    """After Ctrl-C or SIGTERM a restore exits with 130, throws away what was being loaded, and can be resumed."""
     there = absent()
     site.write({"b": database(BULKY)}, targets={"b": there})
     site.run("backup")
     child = site.start("restore", "--to", "spare")
     until(lambda: _loading(site, working_name(there)) or child.poll() is not None)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     assert finish(child).status == 130
     assert not _exists(site, there)
     assert not _exists(site, working_name(there))

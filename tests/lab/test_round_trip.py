@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drkit.postgres.connection import libpq_environment
@@ -128,6 +130,25 @@ def test_plan_changes_nothing(site: Site, small: str, absent: Callable[..., str]
     assert plan["draws_on"][0]["age"] >= 0
     with site.connect("postgres") as server:
         assert server.execute("select from pg_database where datname = %s", [there]).fetchone() is None
+
+
+def test_a_restore_leaves_its_report(site: Site, small: str, absent: Callable[..., str]) -> None:
+    """The report is kept as page, JSON and text, says where, holds no secret, and gives the next plan its estimates."""
+    there = absent()
+    site.write({"shop": small}, targets={"shop": there})
+    site.run("backup")
+    ran = site.run("restore", "--to", "spare", "--json")
+    page = Path(ran.json()["report"])
+    assert f"report: {page}" in ran.err
+    assert "every proof is equal" in page.read_text()
+    assert json.loads(page.with_suffix(".json").read_text())["restore"] == page.stem
+    assert page.with_suffix(".txt").read_text().splitlines()[-1].endswith("every proof is equal")
+    kept = list(page.parent.iterdir())
+    assert len(kept) == 3
+    assert all(file.stat().st_mode & 0o077 == 0 and site.postgres.password not in file.read_text() for file in kept)
+    plan = site.run("restore", "--to", "spare", "--plan", "--json").json()["plan"]
+    assert plan["estimate"]["never_run"] == []
+    assert plan["estimate"]["seconds"] > 0
 
 
 def test_missing_roles_are_made_and_existing_ones_left_alone(

@@ -12,9 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drkit.config.model import Config, Secret, VaultConfig
 from drkit.errors import PreflightFailed, VerificationFailed
 from drkit.points.select import Chosen, RecoverySet
-from drkit.restore import journal, plan
+from drkit.postgres.connection import parse
+from drkit.restore import plan
+from drkit.restore.engine import journal
+from drkit.restore.run import DatabaseRestore
 from drkit.restore.stream import feed
 from tests.contract.memory_vault import MemoryVault
 from tests.contract.streams import stream
@@ -23,6 +27,7 @@ from tests.unit.builders import NOON, point, source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from drkit.restore.engine.plan import Plan
     from drkit.vault.port import Reader
 
 NOW = NOON + timedelta(hours=1)
@@ -34,8 +39,19 @@ def _chosen(*names: str) -> list[Chosen]:
     return [Chosen(each, whole) for each in sources]
 
 
-def _plan(databases: list[str], *names: str, roles: tuple[str, ...] = ("globals/a",)) -> plan.Plan:
+def _plan(databases: list[str], *names: str, roles: tuple[str, ...] = ("globals/a",)) -> Plan:
     return plan.make("spare", databases, RecoverySet(tuple(_chosen(*names))), _chosen(*roles), NOW)
+
+
+def _of(made: Plan, what: str) -> set[str]:
+    """What a detail of the steps that load is."""
+    return {step.details[what] for step in made.steps if step.action == plan.LOAD}
+
+
+def _read(begun: journal.Journal) -> journal.History:
+    history = journal.read(begun)
+    assert history is not None
+    return history
 
 
 def test_a_plan_is_the_same_each_time() -> None:
@@ -47,12 +63,9 @@ def test_a_servers_own_database_needs_no_place() -> None:
     """The database ``postgres`` of a cluster is left out, and said, where the target has none; asked for, it is not."""
     own, shop = "database/postgres/main-db/postgres", "database/postgres/main-db/shop"
     made = _plan(["shop"], own, shop)
-    assert {step.source for step in made.steps if step.database} == {shop}
+    assert _of(made, "source") == {shop}
     assert made.warnings == (f"{own} is left out: target spare has no database for it",)
-    assert {step.database for step in _plan(["shop", "postgres"], own, shop).steps if step.database} == {
-        "shop",
-        "postgres",
-    }
+    assert _of(_plan(["shop", "postgres"], own, shop), "database") == {"shop", "postgres"}
     with pytest.raises(PreflightFailed, match="no database for"):
         _plan(["shop"], own)
     with pytest.raises(PreflightFailed, match="no database for"):
@@ -77,7 +90,7 @@ def test_a_step_needs_only_what_stands_before_it(databases: list[str]) -> None:
         assert step.id not in done
         assert set(step.needs) <= done
         done.add(step.id)
-    assert {step.database for step in made.steps if step.action == plan.LOAD} == set(databases)
+    assert _of(made, "database") == set(databases)
 
 
 def test_a_source_without_a_place_is_refused() -> None:
@@ -98,18 +111,31 @@ def test_the_plan_shows_what_it_draws_on_and_how_old_that_is() -> None:
     """Ages are those of the points; all roles are made only where they were asked for."""
     made = _plan(["a"], "database/a")
     assert [(each.source, each.age) for each in made.draws_on] == [("globals/a", 3600), ("database/a", 3600)]
-    assert not made.all_roles
-    assert _plan(["a"], "database/a", "globals/a").all_roles
+    assert not made.steps[0].details["all"]
+    assert _plan(["a"], "database/a", "globals/a").steps[0].details["all"]
+
+
+def test_a_plan_whose_database_is_gone_from_the_target_is_refused() -> None:
+    """A restore that is resumed after its target was configured anew says what it misses, and touches nothing."""
+    made = _plan(["a", "b"], "database/a", "database/b")
+    config = Config(vaults={"databases": VaultConfig(url="vault", passphrase=Secret(env="NOT_ASKED_FOR"))})
+    work = DatabaseRestore(config, {}, made, {}, {"a": parse("dbname=a", "a")})
+    with pytest.raises(PreflightFailed, match="has no database b any more"), work.prepared("1", journal.History({})):
+        pytest.fail("it began")
 
 
 def test_a_journal_tells_what_was_written() -> None:
     """The plan, the last word on each step, and whether the restore came to its end."""
     begun = journal.begin("spare", "1", {"target": "Größe"})
     begun.write(step="load a", status=journal.STARTED)
-    assert journal.read(begun) == journal.History({"target": "Größe"}, {"load a": journal.STARTED})
-    begun.write(step="load a", status=journal.DONE)
+    assert _read(begun).plan == {"target": "Größe"}
+    assert _read(begun).steps == {"load a": journal.STARTED}
+    begun.write(step="load a", status=journal.DONE, result={"rows": 3})
+    assert not _read(begun).finished
     begun.write(status=journal.FINISHED)
-    assert journal.read(begun) == journal.History({"target": "Größe"}, {"load a": journal.DONE}, finished=True)
+    assert _read(begun).steps == {"load a": journal.DONE}
+    assert _read(begun).results == {"load a": {"rows": 3}}
+    assert _read(begun).finished
 
 
 def test_a_line_that_was_cut_off_was_not_written() -> None:
@@ -121,9 +147,7 @@ def test_a_line_that_was_cut_off_was_not_written() -> None:
     whole = begun.path.read_bytes()
     for end in range(len(before), len(whole) - 1):
         begun.path.write_bytes(whole[:end])
-        history = journal.read(begun)
-        assert history is not None
-        assert history.steps == {"load a": journal.STARTED}
+        assert _read(begun).steps == {"load a": journal.STARTED}
 
 
 def test_a_journal_without_a_plan_is_none() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drkit.errors import NoSuchPoint, PreflightFailed
-from drkit.points.select import exactly, matches, recovery_set
+from drkit.points.select import aligned, exactly, matches, recovery_set
 from tests.unit.builders import NOON, failed, point, source
 
 if TYPE_CHECKING:
@@ -111,6 +111,23 @@ def test_the_recovery_set_is_the_newest_whole_copy_by_then(
         drawn = {name: (NOON - hours * HOUR) for name, hours in expected.items()}
         chosen = recovery_set(points, at=NOON - hours_ago * HOUR).chosen
         assert {each.source.name: each.point.created for each in chosen} == drawn
+
+
+def test_what_belongs_to_a_datastore_comes_from_its_point() -> None:
+    """A token and object counts are those of the snapshot's time, though newer ones were backed up; others stay new."""
+    files, gone = "server-files/mgr", "server-files/new"
+    newest = point(NOON, [failed("datastore"), source(files), source(gone), source("manifests"), source(A)])
+    older = point(NOON - HOUR, [source("datastore"), source(files), source("manifests"), source(A)])
+    chosen = aligned(recovery_set([newest, older]), "datastore", {"server-files", "manifests"})
+    assert {each.source.name: each.point.id for each in chosen.chosen} == {
+        "datastore": older.id,
+        files: older.id,
+        gone: newest.id,
+        "manifests": older.id,
+        A: newest.id,
+    }
+    without = recovery_set([newest])
+    assert aligned(without, "datastore", {"server-files"}) == without
 
 
 def test_one_point_is_taken_alone() -> None:

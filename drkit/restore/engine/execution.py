@@ -1,0 +1,169 @@
+"""Carries out the steps of a plan, side by side where they do not need each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from drkit import process
+from drkit.errors import DrkitError
+from drkit.restore.engine import journal
+from drkit.restore.engine.action import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from drkit.observe.progress import Reporter
+    from drkit.restore.engine.action import Action
+    from drkit.restore.engine.journal import Attempt, History
+    from drkit.restore.engine.plan import Step
+
+SIDE_BY_SIDE = 16
+"""Steps at a time over all: most of them wait for another machine."""
+_LOOK_SECONDS = 1.0
+"""How often a wait is left to see whether a signal came whose exception was lost."""
+
+
+def startable(
+    steps: Sequence[Step], done: Collection[str], begun: Collection[str], actions: Mapping[str, Action]
+) -> list[Step]:
+    """The steps that can be started now, the first of the plan first. Pure.
+
+    Args:
+        steps: the plan's.
+        done: ids of those that are done.
+        begun: ids of those that are running.
+        actions: by name; they say which of them share a bound.
+    """
+    groups = {step.id: group for step in steps if (group := actions[step.action].group) is not None}
+    busy = Counter(groups[step].name for step in begun if step in groups)
+    room = SIDE_BY_SIDE - len(begun)
+    found: list[Step] = []
+    for step in steps:
+        if step.id in done or step.id in begun or not set(step.needs) <= set(done):
+            continue
+        group = groups.get(step.id)
+        if len(found) >= room:
+            break
+        if group is not None:
+            if busy[group.name] >= group.at_once:
+                continue
+            busy[group.name] += 1
+        found.append(step)
+    return found
+
+
+class Execution:
+    """The execution of one plan in one attempt.
+
+    Args:
+        steps: the plan's.
+        actions: a function for each action of the plan.
+        attempt: the journal.
+        history: what earlier attempts did.
+        reporter: told of each step.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        actions: Mapping[str, Action],
+        attempt: Attempt,
+        history: History,
+        reporter: Reporter,
+    ) -> None:
+        self._steps, self._actions, self._attempt, self._reporter = steps, actions, attempt, reporter
+        self._last_words = history.steps
+        self._done = {step for step, word in self._last_words.items() if word == journal.DONE}
+        self._results: dict[str, Mapping[str, Any]] = dict(history.results)
+
+    def run(self) -> None:
+        """Carry out what is not done yet.
+
+        When a step fails, those that run are let end, and no new one is started.
+
+        Raises:
+            DrkitError: what failed; of several, all messages under the first one's class.
+            KeyboardInterrupt: a signal came; what ran has ended.
+        """
+        errors: dict[str, BaseException] = {}
+        running: dict[Future[Mapping[str, Any]], Step] = {}
+        with ThreadPoolExecutor(SIDE_BY_SIDE, "restore") as pool:
+            try:
+                while True:
+                    begun = [step.id for step in running.values()]
+                    for step in startable(self._steps, self._done, begun, self._actions) if not errors else ():
+                        running[pool.submit(self._do, step)] = step
+                    if not running:
+                        break
+                    ended, _ = wait(running, _LOOK_SECONDS, FIRST_COMPLETED)
+                    process.see_interrupt()
+                    failed = self._collect(running, ended)
+                    self._tell(failed, running.values())
+                    errors |= failed
+            except BaseException:
+                process.stop_all()
+                raise
+        if errors:
+            raise together(errors)
+
+    def _collect(
+        self, running: dict[Future[Mapping[str, Any]], Step], ended: Iterable[Future[Mapping[str, Any]]]
+    ) -> dict[str, BaseException]:
+        errors = {}
+        for future in ended:
+            step = running.pop(future)
+            error = future.exception()
+            if error is not None:
+                errors[step.id] = error
+            else:
+                self._results[step.id] = future.result()
+                self._done.add(step.id)
+        return errors
+
+    def _tell(self, failed: Mapping[str, BaseException], running: Iterable[Step]) -> None:
+        """What failed is said at once where others go on; else it is the error that the command ends with."""
+        others = ", ".join(step.id for step in running)
+        for step, error in failed.items() if others else ():
+            message = error.message if isinstance(error, DrkitError) else type(error).__name__
+            self._reporter.warn(f"{step}: {message}; nothing new is started, and what runs is let end: {others}")
+
+    def _do(self, step: Step) -> Mapping[str, Any]:
+        self._attempt.write(step=step.id, status=journal.STARTED)
+        try:
+            with self._reporter.task(step.id) as task:
+                call = Call(
+                    step,
+                    self._attempt,
+                    begun_before=step.id in self._last_words,
+                    results=dict(self._results),
+                    task=task,
+                )
+                result = dict(self._actions[step.action].run(call) or {})
+        except BaseException as error:
+            word = journal.INTERRUPTED if process.ending() else journal.FAILED
+            message = error.message if isinstance(error, DrkitError) else type(error).__name__
+            self._attempt.write(step=step.id, status=word, error=message)
+            raise
+        self._attempt.write(step=step.id, status=journal.DONE, result=result)
+        return result
+
+
+def together(errors: Mapping[str, BaseException]) -> BaseException:
+    """One error for all that failed; what was not foreseen comes before what drkit itself says.
+
+    Args:
+        errors: by the ids of their steps.
+    """
+    unforeseen = [error for error in errors.values() if not isinstance(error, DrkitError)]
+    if unforeseen:
+        return unforeseen[0]
+    known = {step: error for step, error in errors.items() if isinstance(error, DrkitError)}
+    first = next(iter(known.values()))
+    # The same object, with more to say: some classes carry more than a message.
+    first.hint = "\n".join(dict.fromkeys(error.hint for error in known.values() if error.hint))
+    first.message = "\n".join(f"{step}: {error.message}" for step, error in known.items())
+    first.args = (first.message,)
+    return first
