@@ -110,7 +110,7 @@ def thing(kind: str, name: str, **more: Any) -> Object:
 
 
 def test_what_is_held() -> None:
-    """Every CronJob, its unfinished Jobs and every user of a database; not what CloudNativePG controls, or has ended."""
+    """CronJobs, their unfinished Jobs and users of a database are held; not what is CloudNativePG's, or has ended."""
     done = {"conditions": [{"type": "Complete", "status": "True"}]}
     objects = [
         thing("CronJob", "nightly"),
