@@ -26,6 +26,7 @@ _SECRETS = frozenset(
 _LEFT_ALONE = frozenset({"node-label", "node-taint", "node-ip", "node-external-ip", "node-name", "server"})
 _ANY = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})  # noqa: S104 - nothing is bound: they stay what they are
 _PORT = 6443
+KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ class Rewritten:
     Attributes:
         files: by path.
         settings: what k3s makes of them.
+        kubeconfig: where a server writes its administrator's kubeconfig.
         labels: what only the API can set on its node, once it has joined.
         said: what was changed, and what could not be understood.
     """
 
     files: Mapping[str, File] = field(repr=False)
     settings: k3s.Settings
+    kubeconfig: str
     labels: Mapping[str, str]
     said: tuple[str, ...]
 
@@ -67,7 +70,8 @@ def rewrite(old: Old, machine: Machine, rebuild: Rebuild) -> Rewritten:
     found |= beside
     for sentence in (*notes, *kept.open_questions(old, found, told)):
         said.note(sentence)
-    return Rewritten(found, settings, through_api, tuple(said.sentences))
+    kubeconfig = told.text("write-kubeconfig") or KUBECONFIG
+    return Rewritten(found, settings, kubeconfig, through_api, tuple(said.sentences))
 
 
 class _Said:
