@@ -137,6 +137,14 @@ def test_an_external_datastore_without_private_network() -> None:
     assert not any("postgres" in each for each in other.said)
 
 
+def test_servers_of_an_external_datastore_are_not_told_to_join() -> None:
+    """They share the datastore, and the token that opens it: one that had only the file is told the token."""
+    node = old("srv2", "10.0.0.3", config="datastore-endpoint: postgres://db.example/k3s\nagent-token: x\n")
+    settings = told(rewritten(node, SECOND, etcd=False))
+    assert settings.value("server") is None
+    assert settings.text("token") == TOKEN
+
+
 def test_an_embedded_registry_mirror() -> None:
     """The switch and the mirrors stay; a mirror on one of the old nodes is on the new one."""
     registries = "mirrors:\n  docker.io:  # through us\n    endpoint: ['http://10.0.0.2:5000']\n"

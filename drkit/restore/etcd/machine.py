@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MARK = "/etc/drkit/restore.json"
 """Says which restore a machine is of: ``{"restore": "<id>"}``."""
-INSTALLER = 'curl -sfL https://get.k3s.io | sh -s - "$INSTALL_K3S_EXEC"'
+INSTALLER = "curl -sfL https://get.k3s.io | sh -"
 """k3s's documented way (docs.k3s.io/installation/configuration): a shell command, told by ``INSTALL_K3S_…``."""
 UNITS: Mapping[Role, str] = {"server": k3s.SERVER_UNIT, "agent": k3s.AGENT_UNIT}
 _SECONDS = 60.0

@@ -173,14 +173,17 @@ def _cluster(machine: Machine, rebuild: Rebuild, said: _Said) -> None:
     """Which server it joins, and with what."""
     told = said.told
     before = told.text("server")
-    if machine.join:
+    if not machine.join:
+        said.remove("server", "it is the first server")
+        return
+    # Servers that share an external datastore find each other there.
+    if before or machine.role == "agent" or rebuild.etcd:
         host = f"[{machine.join}]" if family(machine.join) == 6 else machine.join  # noqa: PLR2004 - IPv6
         said.set("server", f"https://{host}:{_port(before)}")
-        if before and (urlsplit(before).hostname or "") not in rebuild.addresses:
-            said.note(f"it joined through {before}: put that back when that name or address leads to the new servers")
-    else:
-        said.remove("server", "it is the first server")
-    if not any(told.value(key) for key in ("token", "token-file", "agent-token", "agent-token-file")) and machine.join:
+    if before and (urlsplit(before).hostname or "") not in rebuild.addresses:
+        said.note(f"it joined through {before}: put that back when that name or address leads to the new servers")
+    tokens = ["token", "token-file", *(["agent-token", "agent-token-file"] if machine.role == "agent" else [])]
+    if not any(told.value(key) for key in tokens):
         said.set("token", rebuild.token)
 
 
