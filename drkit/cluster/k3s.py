@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 DATA_DIRECTORY = "/var/lib/rancher/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
-CONFIG_PARTS = "/etc/rancher/k3s/config.yaml.d/*.yaml"
 SERVER_UNIT, AGENT_UNIT = "k3s", "k3s-agent"
 
 
@@ -51,9 +50,10 @@ _MOST_NODES = 50_000
 """Aliases multiply: a file of one page can stand for billions of values. A real one has dozens."""
 _MOST_BRACKETS = 500
 """The parser's time grows with the square of those that are open."""
-_SHORT = {"-d": "data-dir", "-s": "server", "-t": "token", "-c": "config"}
+SHORT = {"-d": "data-dir", "-s": "server", "-t": "token", "-c": "config"}
+"""Flags of one letter, and the settings that they are."""
 _SWITCHES = frozenset({"cluster-init"})
-_VARIABLES = {
+VARIABLES = {
     "K3S_DATA_DIR": "data-dir",
     "K3S_URL": "server",
     "K3S_TOKEN": "token",
@@ -64,9 +64,11 @@ _VARIABLES = {
     "K3S_DATASTORE_CAFILE": "datastore-cafile",
     "K3S_DATASTORE_CERTFILE": "datastore-certfile",
     "K3S_DATASTORE_KEYFILE": "datastore-keyfile",
+    "K3S_NODE_NAME": "node-name",
 }
-_NAMES = frozenset({*_VARIABLES.values(), "etcd-snapshot-dir"})
-_ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+"""Variables of k3s's own, and the settings that they are."""
+_NAMES = frozenset({*VARIABLES.values(), "etcd-snapshot-dir"} - {"node-name"})
+ENVIRONMENT_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,39 @@ def settings(files: Mapping[str, bytes], unit: str = SERVER_UNIT) -> Settings:
     Raises:
         SourceFailed: one of them cannot be understood.
     """
+    told = service(files, unit)
+    named = {VARIABLES[key]: value for key, value in told.environment.items() if key in VARIABLES and value}
+    line = _options(told.words)
+    config = line.get("config") or named.get("config") or CONFIG
+    for path in (config, *parts(files, config)):
+        named |= _configuration(path, files.get(path, b""))
+    return _settings({**named, **line}, config)
+
+
+def parts_of(config: str) -> str:
+    """The pattern of the files that add to the configuration file ``config``."""
+    return f"{config}.d/*.yaml"
+
+
+def parts(files: Mapping[str, bytes], config: str) -> list[str]:
+    """Those of them that are there, in the order in which later ones count more."""
+    return [path for path, _ in _matching(files, (parts_of(config),))]
+
+
+@dataclass(frozen=True)
+class Service:
+    """How systemd starts k3s: the command line's words, and what it finds in its environment, which may be secret."""
+
+    environment: dict[str, str] = field(repr=False)
+    words: list[str] = field(repr=False)
+
+
+def service(files: Mapping[str, bytes], unit: str) -> Service:
+    """What the units and environment files of a service come to.
+
+    Raises:
+        SourceFailed: one of them cannot be understood.
+    """
     environment: dict[str, str] = {}
     words: list[str] = []
     for path, text in _matching(files, units(unit)):
@@ -118,12 +153,7 @@ def settings(files: Mapping[str, bytes], unit: str = SERVER_UNIT) -> Settings:
         words = told.words or words
     for _, text in _matching(files, environments(unit)):
         environment |= _environment(text.decode(errors="replace"))
-    named = {_VARIABLES[key]: value for key, value in environment.items() if key in _VARIABLES and value}
-    line = _options(words)
-    config = line.get("config") or named.get("config") or CONFIG
-    for path in (config, *(path for path, _ in _matching(files, (CONFIG_PARTS,)))):
-        named |= _configuration(path, files.get(path, b""))
-    return _settings({**named, **line}, config)
+    return Service(environment, words)
 
 
 def _matching(files: Mapping[str, bytes], patterns: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
@@ -135,13 +165,7 @@ def _matching(files: Mapping[str, bytes], patterns: tuple[str, ...]) -> Iterator
                 yield path, files[path]
 
 
-@dataclass(frozen=True)
-class _Unit:
-    environment: dict[str, str]
-    words: list[str]
-
-
-def _unit(path: str, text: bytes) -> _Unit:
+def _unit(path: str, text: bytes) -> Service:
     """What a systemd unit sets and starts (systemd.service(5), systemd.exec(5))."""
     environment: dict[str, str] = {}
     words: list[str] = []
@@ -155,13 +179,13 @@ def _unit(path: str, text: bytes) -> _Unit:
                 words = shlex.split(value)
         except ValueError as error:
             raise SourceFailed(f"{path}: {key} cannot be split into words: {error}") from None
-    return _Unit(environment, words)
+    return Service(environment, words)
 
 
 def _environment(text: str) -> dict[str, str]:
     found = {}
     for line in text.splitlines():
-        match = _ENV_LINE.fullmatch(line)
+        match = ENVIRONMENT_LINE.fullmatch(line)
         if match:
             value = match[2].strip()
             if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
@@ -176,7 +200,7 @@ def _options(words: list[str]) -> dict[str, str]:
     rest = iter(words)
     for word in rest:
         name, has_value, value = word.partition("=")
-        name = _SHORT.get(name) or (name[2:] if name.startswith("--") else "")
+        name = SHORT.get(name) or (name[2:] if name.startswith("--") else "")
         if name in _SWITCHES:
             found[name] = value if has_value else "true"
         elif name in _NAMES:
@@ -184,24 +208,32 @@ def _options(words: list[str]) -> dict[str, str]:
     return found
 
 
-def _configuration(path: str, text: bytes) -> dict[str, str]:
-    """A configuration file's keys, those that matter here."""
+def document(path: str, text: bytes, loader: YAML) -> dict[str, Any]:
+    """What a configuration file holds.
+
+    Raises:
+        SourceFailed: it is none.
+    """
     if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
         raise SourceFailed(f"{path}: more brackets than a configuration has")
-    loader = YAML(typ="rt", pure=True)
     loader.allow_duplicate_keys = True
     try:
-        document = loader.load(BytesIO(text))
-        _count(document, [_MOST_NODES])
+        found = loader.load(BytesIO(text))
+        _count(found, [_MOST_NODES])
     except (YAMLError, RecursionError, ValueError) as error:
         raise SourceFailed(f"{path}: not the YAML of a configuration: {type(error).__name__}") from None
-    if document is None:
+    if found is None:
         return {}
-    if not isinstance(document, dict):
+    if not isinstance(found, dict):
         raise SourceFailed(f"{path}: expected keys and values")
+    return found
+
+
+def _configuration(path: str, text: bytes) -> dict[str, str]:
+    """A configuration file's keys, those that matter here."""
     return {
         str(key): str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in document.items()
+        for key, value in document(path, text, YAML(typ="rt", pure=True)).items()
         if key in _NAMES and value is not None
     }
 
@@ -260,6 +292,7 @@ def kept(found: Settings) -> tuple[str, ...]:
         "/etc/rancher/k3s/registries.yaml",
         "/etc/rancher/node",
         found.config,
+        parts_of(found.config),
         *services,
     )
 

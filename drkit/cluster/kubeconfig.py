@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -71,7 +71,24 @@ def read(path: Path, context: str = "") -> Access:
     Raises:
         ConfigurationError: it is not there, is no kubeconfig, or asks for what drkit does not do.
     """
-    document = _document(path)
+    return _access(path, _document(path, _read(path)), context)
+
+
+def parse(path: Path, content: bytes, server: str) -> Access:
+    """What a server's own kubeconfig says, which never was a file here, for its API under another address.
+
+    Args:
+        path: where it is on the server, for messages.
+        content: the file.
+        server: the API's URL.
+
+    Raises:
+        ConfigurationError: it is no kubeconfig.
+    """
+    return replace(_access(path, _document(path, content), ""), server=server)
+
+
+def _access(path: Path, document: Mapping[str, Any], context: str) -> Access:
     config = _Reader(path)
     name = context or config.text(document, "current-context")
     if not name:
@@ -91,20 +108,24 @@ def read(path: Path, context: str = "") -> Access:
     )
 
 
-def _document(path: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and only needed with a cluster
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - see above
-
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            raw = file.read(_LARGEST_BYTES + 1)
-        found = YAML(typ="safe", pure=True).load(raw.decode())
+            return file.read(_LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise ConfigurationError(
             f"cluster.kubeconfig: {path} is not there", "copy /etc/rancher/k3s/k3s.yaml from a server, mode 0600"
         ) from None
     except OSError as error:
         raise ConfigurationError(f"cluster.kubeconfig: {path} cannot be read: {error.strerror}") from None
+
+
+def _document(path: Path, raw: bytes) -> dict[str, Any]:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and only needed with a cluster
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - see above
+
+    try:
+        found = YAML(typ="safe", pure=True).load(raw.decode())
     except (YAMLError, UnicodeDecodeError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         # What the parser quotes of a file full of secrets is not repeated.
         raise ConfigurationError(f"cluster.kubeconfig: {path}: expected YAML or JSON in UTF-8") from None

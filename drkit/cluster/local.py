@@ -12,7 +12,7 @@ from drkit.cluster import watched
 from drkit.errors import NodeUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from drkit.cluster.node import Output
     from drkit.process import Completed
@@ -76,6 +76,11 @@ class LocalNode:
     def write(self, path: str, content: bytes, *, mode: int) -> None:
         """See ``Node.write``."""
         watched.write(self, path, content, mode)
+
+    def send(self, path: str, blocks: Iterable[bytes], *, size: int, sha256: str, mode: int) -> None:
+        """See ``Node.send``."""
+        running = self._start(watched.start_send(path, size, sha256, mode), size, None)
+        watched.finish_send(running, f"{self.name}: {path}", blocks, size)
 
     @contextmanager
     def forward(self, host: str, port: int) -> Iterator[tuple[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from drkit.process import Completed
@@ -83,6 +83,23 @@ class Node(Protocol):
 
         Raises:
             SourceFailed: it cannot be written.
+        """
+        ...
+
+    def send(self, path: str, blocks: Iterable[bytes], *, size: int, sha256: str, mode: int) -> None:
+        """Stream a file of any size into place, whole or not at all, with this mode. Raises what ``run`` does.
+
+        What ``blocks`` raises is raised, and leaves nothing there. Its bytes are at no time all in memory.
+
+        Args:
+            path: where it goes.
+            blocks: its content.
+            size: how many bytes that is.
+            sha256: what its content must be, computed there from what the disk took; in hexadecimal digits.
+            mode: permission bits.
+
+        Raises:
+            SourceFailed: it cannot be written, or came as another one.
         """
         ...
 

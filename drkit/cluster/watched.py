@@ -25,7 +25,7 @@ from drkit.process import Completed, DeadlineExceeded
 from drkit.vault import gate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from drkit.errors import NodeUnreachable
 
@@ -37,6 +37,7 @@ _PATIENCE_SECONDS = 10.0
 """How long to wait for a program that was told to end: it may have something to remove."""
 _ABSENT = 3
 _INCOMPLETE = 4
+_DIFFERENT = 5
 _BLOCK = 256 * 1024
 _SAID = re.compile(r"\n?drkit: ended with (\d+)\n?\Z")
 
@@ -101,6 +102,19 @@ def command(argv: Sequence[str], *, size: int = 0, deadline: float | None = None
     return ["sh", "-c", _WATCHER, "sh", str(seconds), str(size), *argv]
 
 
+_SEND = f"""
+umask 077
+new=$(mktemp "$1.drkit-XXXXXX") || exit 1
+trap 'rm -f "$new"' EXIT
+trap 'exit 143' TERM
+cat >"$new" || exit 1
+[ "$(wc -c <"$new")" -eq "$3" ] || exit {_INCOMPLETE}
+sum=$(sha256sum <"$new") || exit 1
+[ "${{sum%% *}}" = "$4" ] || exit {_DIFFERENT}
+chmod "$2" "$new" && {{ sync "$new" 2>/dev/null || sync; }} && mv -f "$new" "$1"
+"""
+
+
 class Complain(Protocol):
     """Makes the error for a program of which no end was heard."""
 
@@ -142,6 +156,22 @@ class Running:
             os.close(descriptor)
 
         threading.Thread(target=write, name=f"feed {self._program}", daemon=True).start()
+
+    def feed_all(self, blocks: Iterable[bytes], size: int) -> None:
+        """Give it all of its input as it comes; once it does not read any more, no more is fetched.
+
+        Raises:
+            SourceFailed: there were fewer bytes than ``size``, for which it waits.
+        """
+        fed = 0
+        try:
+            for block in blocks:
+                gate.write_all(self._stdin.fileno(), memoryview(block))
+                fed += len(block)
+        except BrokenPipeError:
+            return  # how it ended says why
+        if fed < size:
+            raise SourceFailed(f"{self._program}: {size} bytes were promised, and {fed} came")
 
     def collect(self, deadline: float) -> Completed:
         """Its whole output, and how it ended.
@@ -242,3 +272,24 @@ def write(node: Starts, path: str, content: bytes, mode: int) -> None:
     done = node.run(argv, stdin=content, deadline=_FILE_SECONDS)
     if done.status != 0:
         raise SourceFailed(f"{node.name}: {path} cannot be written: {process.tail(done.stderr)}")
+
+
+def start_send(path: str, size: int, sha256: str, mode: int) -> list[str]:
+    """The program that takes a file for ``Node.send``."""
+    return ["sh", "-c", _SEND, "sh", path, f"{mode:o}", str(size), sha256]
+
+
+def finish_send(running: Running, title: str, blocks: Iterable[bytes], size: int) -> None:
+    """See ``Node.send``; ``running`` is what ``start_send`` named, ``title`` the node and the path."""
+    try:
+        running.feed_all(blocks, size)
+        done = running.collect(_LONGEST_SECONDS)
+    finally:
+        running.close()
+    if done.status in _NOT_WHAT_WAS_SENT:
+        raise SourceFailed(f"{title} {_NOT_WHAT_WAS_SENT[done.status]}", "try again")
+    if done.status != 0:
+        raise SourceFailed(f"{title} cannot be written: {process.tail(done.stderr)}")
+
+
+_NOT_WHAT_WAS_SENT = {_INCOMPLETE: "came with another size", _DIFFERENT: "came as another file"}

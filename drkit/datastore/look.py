@@ -59,14 +59,17 @@ class Seen:
 
     @property
     def bootstrap_key(self) -> str:
-        """Under which key the datastore holds the identity that this token opens; empty where there is no token.
+        """Under which key the datastore holds the identity that this token opens; empty where there is no token."""
+        return identity_key(self.token or self.settings.token)
 
-        k3s: pkg/cluster/encrypt.go, keyHash; pkg/cluster/storage.go, storageKey.
-        """
-        password = k3s.token_password(self.token or self.settings.token)
-        if not password:
-            return ""
-        return f"/bootstrap/{hashlib.sha256(password.encode()).hexdigest()[:_BOOTSTRAP_DIGITS]}"
+
+def identity_key(token: str) -> str:
+    """Under which key a datastore holds the identity that a token, in either form, opens; empty where it is empty.
+
+    k3s: pkg/cluster/encrypt.go, keyHash; pkg/cluster/storage.go, storageKey.
+    """
+    password = k3s.token_password(token)
+    return f"/bootstrap/{hashlib.sha256(password.encode()).hexdigest()[:_BOOTSTRAP_DIGITS]}" if password else ""
 
 
 def collect(node: Node, patterns: Sequence[str]) -> dict[str, bytes]:
@@ -105,11 +108,12 @@ def told(node: Node, unit: str = k3s.SERVER_UNIT) -> Settings:
     Raises:
         SourceFailed: its files cannot be read or understood.
     """
-    files = collect(node, (*k3s.units(unit), *k3s.environments(unit), k3s.CONFIG, k3s.CONFIG_PARTS))
+    files = collect(node, (*k3s.units(unit), *k3s.environments(unit), k3s.CONFIG, k3s.parts_of(k3s.CONFIG)))
     try:
         settings = k3s.settings(files, unit)
         if settings.config not in files:
-            settings = k3s.settings({**files, **collect(node, (settings.config,))}, unit)
+            more = collect(node, (settings.config, k3s.parts_of(settings.config)))
+            settings = k3s.settings({**files, **more}, unit)
     except SourceFailed as error:
         raise SourceFailed(f"{node.name}: {error.message}") from None
     return settings

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from drkit.cluster.k3s import Settings
     from drkit.cluster.node import Node
     from drkit.datastore.look import Seen
     from drkit.postgres.connection import Dsn
@@ -45,7 +46,7 @@ def dumped(node: Node, seen: Seen, bin_dirs: tuple[Path, ...]) -> Iterator[Sourc
         SourceFailed: it cannot be reached or dumped, or holds another cluster.
     """
     with ExitStack() as stack:
-        dsn = _through(stack, node, _certified(stack, node, seen, _dsn(seen)))
+        dsn = reached(stack, node, seen.settings)
         revision, names = _ask(dsn)
         see_identity(names, seen)
         source = DatabaseSource("datastore", dsn, content_proofs=False, staging=None, bin_dirs=bin_dirs)
@@ -53,17 +54,30 @@ def dumped(node: Node, seen: Seen, bin_dirs: tuple[Path, ...]) -> Iterator[Sourc
         yield _Dump(stream, {"revision": revision, "bootstrap": list(names)})
 
 
-def _dsn(seen: Seen) -> Dsn:
+def reached(stack: ExitStack, node: Node, settings: Settings) -> Dsn:
+    """The database that a server was told of, reached from here through that server, with its certificates.
+
+    Args:
+        stack: keeps what that needs.
+        node: the server.
+        settings: what it was told.
+
+    Raises:
+        SourceFailed: it was told of what is no such database, or the server cannot be asked.
+    """
+    return _through(stack, node, _certified(stack, node, settings, _dsn(settings)))
+
+
+def _dsn(settings: Settings) -> Dsn:
     try:
-        dsn = parse(seen.settings.endpoint, "datastore-endpoint")
+        dsn = parse(settings.endpoint, "datastore-endpoint")
     except ConfigurationError as error:
         raise SourceFailed(f"{error.message}, or with parameters that libpq does not know") from None
     return dsn if "dbname" in dsn.parameters else dsn.with_database(_DATABASE)
 
 
-def _certified(stack: ExitStack, node: Node, seen: Seen, dsn: Dsn) -> Dsn:
+def _certified(stack: ExitStack, node: Node, settings: Settings, dsn: Dsn) -> Dsn:
     """With the certificates that k3s uses, which lie on the server: read into memory, where libpq opens them."""
-    settings = seen.settings
     named = {"sslrootcert": settings.cafile, "sslcert": settings.certfile, "sslkey": settings.keyfile}
     parameters = dict(dsn.parameters)
     for parameter, path in named.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import itertools
 import os
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.errors import SourceFailed
+from drkit.errors import SourceFailed, VerificationFailed
 from drkit.process import DeadlineExceeded
 from tests.lab.waiting import until
 
@@ -41,6 +42,16 @@ def sleeping(node: Node, mark: str) -> bool:
 def drain(output: Output) -> bytes:
     """All that a program prints."""
     return b"".join(iter(lambda: os.read(output.fileno(), 65536), b""))
+
+
+def pieces(content: bytes) -> Iterator[bytes]:
+    """Content as it may come out of an archive."""
+    return (content[at : at + 70_000] for at in range(0, len(content), 70_000))
+
+
+def digest(content: bytes) -> str:
+    """Its SHA-256."""
+    return hashlib.sha256(content).hexdigest()
 
 
 class NodeSuite:
@@ -150,6 +161,46 @@ class NodeSuite:
         with pytest.raises(SourceFailed, match="cannot be written"):
             node.write(f"{directory}/nowhere/file", b"x", mode=0o600)
         assert shell(node, 'ls "$1"', directory) == ""
+
+    @pytest.mark.parametrize("size", [0, 1, 5_000_000])
+    def test_a_file_is_sent(self, node: Node, directory: str, size: int) -> None:
+        """A stream becomes a file with its content and mode, in place of what was there."""
+        path = f"{directory}/file '\n x"
+        content = os.urandom(size)
+        for mode in (0o644, 0o600):
+            node.send(path, pieces(content), size=size, sha256=digest(content), mode=mode)
+            found = shell(node, 'sha256sum <"$1"; stat -c %a "$1"; ls "$2" | wc -l', path, directory).split()
+            assert found == [digest(content), "-", f"{mode:o}", "2"]
+
+    @pytest.mark.parametrize("size", [100_000, 300_000, 5_000_000])
+    def test_what_was_not_sent_whole_is_not_there(self, node: Node, directory: str, size: int) -> None:
+        """A stream that is too short, too long or another one leaves the old file alone, and nothing beside it."""
+        path, content = f"{directory}/file", os.urandom(300_000)
+        node.write(path, b"old", mode=0o600)
+        expected = digest(content[:-1] + b"x") if size == len(content) else digest(content)
+        with pytest.raises(SourceFailed):
+            node.send(path, pieces(content), size=size, sha256=expected, mode=0o600)
+        until(lambda: shell(node, 'ls "$1"', directory) == "file\n", seconds=10)
+        assert node.read(path) == b"old"
+
+    def test_a_stream_that_fails_is_not_sent(self, node: Node, directory: str) -> None:
+        """Where the bytes come from failing ends the sending with that error, and leaves nothing."""
+
+        def failing() -> Iterator[bytes]:
+            yield bytes(100_000)
+            raise VerificationFailed("it is another one")
+
+        with pytest.raises(VerificationFailed, match="another one"):
+            node.send(f"{directory}/file", failing(), size=200_000, sha256=digest(bytes(200_000)), mode=0o600)
+        until(lambda: shell(node, 'ls "$1"', directory) == "", seconds=10)
+
+    def test_a_file_that_cannot_be_sent_is_said(self, node: Node, directory: str) -> None:
+        """What cannot be written ends the sending early, with the reason."""
+        content = bytes(20_000_000)
+        with pytest.raises(SourceFailed, match=r"cannot be written: .*nowhere"):
+            node.send(
+                f"{directory}/nowhere/file", pieces(content), size=len(content), sha256=digest(content), mode=0o600
+            )
 
     def test_what_is_no_file_is_not_read(self, node: Node, directory: str) -> None:
         """A directory is no content, and no absence either; a device without an end is not read to it."""

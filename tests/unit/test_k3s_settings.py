@@ -19,12 +19,13 @@ def merged(file: dict[str, Any], *arguments: str, environment: dict[str, str] | 
     return settings.merge(file, environment or {}, settings.parse_arguments(arguments))
 
 
-def test_the_command_line_wins_over_environment_and_file() -> None:
-    """An option counts before the environment, which counts before the file."""
+def test_the_command_line_wins_over_file_and_environment() -> None:
+    """An option counts before the file, which counts before the environment, as in k3s."""
     file = {"token": "file", "server": "https://file:6443", "node-name": "file"}
     environment = {"K3S_TOKEN": "environment", "K3S_URL": "https://environment:6443"}
     found = merged(file, "--token", "line", environment=environment)
-    assert (found.token, found.server, found.node_name) == ("line", "https://environment:6443", "file")
+    assert (found.token, found.server, found.node_name) == ("line", "https://file:6443", "file")
+    assert merged(file, environment=environment).token == "file"
 
 
 def test_lists_are_given_in_any_of_their_forms() -> None:

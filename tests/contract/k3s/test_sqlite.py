@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.k3s.cluster import container, heartbeat, pods_running
 from tests.contract.k3s.nodes import until
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 # The first fixture builds Kubernetes where the cache is empty.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("k3s")]
+
+_HEARTBEAT_SECONDS = 15.0
+"""A kubelet renews its lease every 10 s (Kubernetes, "Nodes")."""
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +75,30 @@ def test_a_disabled_part_is_removed(single: Node) -> None:
     assert "local-storage.yaml" not in manifests
     assert "coredns.yaml" in manifests
     assert has("deployment/coredns")
+
+
+def test_an_api_alone(single: Node) -> None:
+    """Told so, a server starts its API and nothing that acts on objects; told nothing, it acts on what is there."""
+    single.stop()
+    single.configure(disable_scheduler=True, disable_controller_manager=True, disable_agent=True)
+    single.ok("systemctl", "start", "k3s")
+    before = heartbeat(single, "srv1")
+    template = {"metadata": {"labels": {"app": "later"}}, "spec": {"containers": [container("later")]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "later"}}, "template": template}
+    single.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "later"}, "spec": spec})
+    single.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "alone"}, "spec": template["spec"]})
+    # A kubelet would have said something by then, and a controller or scheduler something at once.
+    until(lambda: seconds_since(single) > _HEARTBEAT_SECONDS, what="the time for a heartbeat")
+    assert heartbeat(single, "srv1") == before
+    assert not single.get("replicasets")["items"]
+    assert "nodeName" not in single.get("pod", "alone")["spec"]
+    single.stop()
+    single.configure()
+    single.start()
+    until(lambda: {"alone"} < pods_running(single), what="both pods")
+
+
+def seconds_since(server: Node) -> float:
+    """How long k3s has been running there."""
+    started = server.sh("systemctl show --property=ActiveEnterTimestampMonotonic --value k3s")
+    return float(server.sh("cut -d ' ' -f 1 /proc/uptime")) - int(started) / 1e6

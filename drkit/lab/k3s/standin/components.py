@@ -83,7 +83,7 @@ def api_server(settings: Settings, address: str, datastore: str) -> list[str]:
     )
     return with_extra(
         [
-            f"--advertise-address={address}",
+            f"--advertise-address={settings.advertise_address or address}",
             "--bind-address=0.0.0.0",
             f"--secure-port={API_PORT}",
             f"--etcd-servers={datastore}",

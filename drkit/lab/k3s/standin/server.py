@@ -80,8 +80,10 @@ def _serve(
     children.start("kube-apiserver", components.api_server(settings, node.address, endpoint))
     wait_for("the API server", kube.ready, children)
     write_kubeconfig(settings)
-    children.start("kube-controller-manager", components.controller_manager(settings, elected=elected))
-    children.start("kube-scheduler", components.scheduler(settings, elected=elected))
+    if not settings.disable_controller_manager:
+        children.start("kube-controller-manager", components.controller_manager(settings, elected=elected))
+    if not settings.disable_scheduler:
+        children.start("kube-scheduler", components.scheduler(settings, elected=elected))
     joining = supervisor.Joining()
     supervisor.serve(supervisor.Cluster(settings, kube, store, joining))
     upstream = agent.write_resolv_conf(settings)[1]
@@ -90,11 +92,12 @@ def _serve(
         _in_background(lambda: snapshots.run_schedule(settings, node.name))
     log.info("k3s is up and running (drkit's stand-in)")
     notify("READY=1")
-    # While its own node's password is refused, the control plane goes on without it, so that the cause can be removed.
-    agent.fetch_patiently([(_LOCAL, member.password, "server")], node, children)
-    network = agent.start(settings, node, _LOCAL, children)
-    upkeep = Upkeep(kube, node.name, store, joining)
-    _watch(children, [network.refresh, upkeep.refresh])
+    tasks = [Upkeep(kube, node.name, store, joining).refresh]
+    if not settings.disable_agent:
+        # While its node's password is refused, the control plane goes on without it, so that the cause can be removed.
+        agent.fetch_patiently([(_LOCAL, member.password, "server")], node, children)
+        tasks.append(agent.start(settings, node, _LOCAL, children).refresh)
+    _watch(children, tasks)
 
 
 def write_kubeconfig(settings: Settings) -> None:

@@ -28,13 +28,24 @@ LISTS = frozenset(
 """Options that may be given more than once; the command line's values are then used instead of the file's."""
 
 SWITCHES = frozenset(
-    {"cluster-init", "cluster-reset", "etcd-disable-snapshots", "etcd-snapshot-compress", "etcd-s3", "with-node-id"}
+    {
+        "cluster-init",
+        "cluster-reset",
+        "disable-agent",
+        "disable-controller-manager",
+        "disable-scheduler",
+        "etcd-disable-snapshots",
+        "etcd-snapshot-compress",
+        "etcd-s3",
+        "with-node-id",
+    }
 )
 
 VALUES = frozenset(
     {
         "token",
         "server",
+        "advertise-address",
         "node-name",
         "node-external-ip",
         "datastore-endpoint",
@@ -67,12 +78,16 @@ class Settings:
     cluster_reset_restore_path: str = ""
     datastore_endpoint: str = ""
     node_name: str = ""
+    advertise_address: str = ""
     node_ip: tuple[str, ...] = ()
     node_external_ip: str = ""
     node_label: tuple[str, ...] = ()
     node_taint: tuple[str, ...] = ()
     tls_san: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
+    disable_agent: bool = False
+    disable_controller_manager: bool = False
+    disable_scheduler: bool = False
     cluster_cidr: str = "10.42.0.0/16"
     service_cidr: str = "10.43.0.0/16"
     cluster_dns: str = "10.43.0.10"
@@ -140,9 +155,9 @@ def merge_files(texts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def merge(files: Mapping[str, Any], environment: Mapping[str, str], arguments: Mapping[str, Any]) -> Settings:
-    """The settings that are in force: the command line before the environment before the files."""
+    """The settings that are in force: the command line before the files before the environment, as in k3s."""
     named = {name: environment[variable] for variable, name in _ENVIRONMENT.items() if environment.get(variable)}
-    chosen: dict[str, Any] = {**files, **named, **arguments}
+    chosen: dict[str, Any] = {**named, **files, **arguments}
     values: dict[str, Any] = {}
     skipped: list[str] = []
     for key, value in chosen.items():
