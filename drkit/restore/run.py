@@ -15,6 +15,7 @@ from drkit.clock import to_text
 from drkit.errors import DrkitError, Interrupted, PreflightFailed, TargetNotEmpty, VerificationFailed
 from drkit.points import names
 from drkit.points.descriptor import LARGEST_BYTES
+from drkit.postgres.access import ByDsn
 from drkit.restore import databases, journal, plan, target
 from drkit.restore.databases import Origin
 from drkit.restore.stream import feed
@@ -222,14 +223,14 @@ class Restore:
     def _make_roles(self, step: Step) -> None:
         needed = {role for load in self._steps(plan.LOAD) for role in self._sources[load.source].details["roles"]}
         servers = {
-            tuple(dsn.parameters.get(key) for key in ("host", "hostaddr", "port", "service")): dsn
+            tuple(dsn.parameters.get(key) for key in ("host", "hostaddr", "port", "service")): self._at(dsn)
             for dsn in self._dsns.values()
         }
-        if not self._plan.all_roles and not any(databases.missing_roles(dsn, needed) for dsn in servers.values()):
+        if not self._plan.all_roles and not any(databases.missing_roles(at, needed) for at in servers.values()):
             return
         text = self._read_globals(self._sources[step.source])
-        for dsn in servers.values():
-            self._roles_made += databases.make_roles(dsn, text, None if self._plan.all_roles else needed)
+        for at in servers.values():
+            self._roles_made += databases.make_roles(at, text, None if self._plan.all_roles else needed)
 
     def _read_globals(self, source: SourceEntry) -> str:
         if source.size > LARGEST_BYTES:
@@ -260,4 +261,7 @@ class Restore:
         return [step for step in self._plan.steps if step.action == action]
 
     def _place(self, step: Step) -> Place:
-        return Place(self._dsns[step.database], self._sources[step.source], tuple(self._config.postgresql.bin_dirs))
+        return Place(self._at(self._dsns[step.database]), self._sources[step.source])
+
+    def _at(self, dsn: Dsn) -> ByDsn:
+        return ByDsn(dsn, None, tuple(self._config.postgresql.bin_dirs))
