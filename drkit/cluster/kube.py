@@ -73,7 +73,7 @@ class Execution(Protocol):
         ...
 
     def cut(self) -> None:
-        """Cut it off: whoever reads its output comes to the end of it. Safe from another thread."""
+        """Cut it off: who reads its output comes to the end of it, who feeds it fails. Safe from another thread."""
         ...
 
     def finish(self) -> None:
