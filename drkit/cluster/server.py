@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from drkit.cluster.kube import Execution, Kube
+    from drkit.cluster.kube import Execution, Executor
     from drkit.cluster.loading import Fed
+    from drkit.errors import DrkitError
 
 CONTAINER = "postgres"
 _SOCKETS = "/controller/run"
@@ -42,7 +43,7 @@ _NOTICE_OUR_END = """select pg_catalog.set_config(name, '2s', false) from pg_cat
 class InPod:
     """One database of the server in a pod: an ``Access``, and a ``Server`` to restore into."""
 
-    kube: Kube
+    kube: Executor
     namespace: str
     pod: str
     database: str
@@ -141,7 +142,7 @@ class InPod:
         """Refuse it, as ``check`` does."""
         raise RestoreFailed(f"{self.shown}: a directory dump cannot be restored inside a pod")
 
-    def left(self) -> bool:
+    def left(self, error: DrkitError) -> bool:  # noqa: ARG002 - see below
         """A pod's name does not say who is in it; see ``drkit.restore.cnpg.primary``."""
         return False
 

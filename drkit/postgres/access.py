@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from drkit.errors import DrkitError
     from drkit.postgres.connection import Dsn
     from drkit.postgres.session import OwnSession, Rows
     from drkit.sink import Sink
@@ -191,7 +192,7 @@ class ByDsn:
         """Load a directory dump."""
         load.directory(self._pg_restore(major), self.dsn, dump, how)
 
-    def left(self) -> bool:
+    def left(self, error: DrkitError) -> bool:  # noqa: ARG002 - see below
         """A connection string does not say who is behind it."""
         return False
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from drkit.errors import DrkitError
     from drkit.postgres.session import OwnSession
 
 
@@ -98,8 +99,12 @@ class Server(Protocol):
         """
         ...
 
-    def left(self) -> bool:
-        """Whether it has gone, or another has taken its place: what was begun on it can be begun on that one."""
+    def left(self, error: DrkitError) -> bool:
+        """Whether it has gone, or another has taken its place: what was begun on it can be begun on that one.
+
+        Args:
+            error: what was met on it.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from drkit import process
 from drkit.errors import PreflightFailed, RestoreFailed, TargetNotEmpty, VerificationFailed
 from drkit.postgres import catalog, proof, properties, roles
 from drkit.postgres.access import CUSTOM
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
 _LOCK = 0x64726B6974
 """The key of the advisory lock under which a database is restored: ``drkit`` in ASCII."""
-_ATTEMPTS = 3
+_LOCK_LOOKS = 5
+_ATTEMPTS = 4
+_PAUSE_SECONDS = 2.0
 _Result = TypeVar("_Result")
 
 
@@ -43,9 +46,10 @@ def _steadily(at: Destination, step: Callable[[Server, int], _Result]) -> _Resul
         server = found(at)
         try:
             return step(server, attempt)
-        except (RestoreFailed, PreflightFailed):
-            if not server.left():
+        except (RestoreFailed, PreflightFailed) as error:
+            if not server.left(error):
                 raise
+            process.pause(_PAUSE_SECONDS * attempt)
     return step(found(at), _ATTEMPTS)
 
 
@@ -170,7 +174,11 @@ def _put_back(server: Server, place: Place) -> list[str]:
 def _restoring(server: Server) -> Iterator[OwnSession]:
     """Hold the database for this restore. Raises ``TargetNotEmpty`` where another restore holds it."""
     with connected(server) as session:
-        if not one(session, f"select pg_catalog.pg_try_advisory_lock({_LOCK})")[0]:
+        for _ in range(_LOCK_LOOKS):  # as long as it takes until a drkit that was killed is missed
+            if one(session, f"select pg_catalog.pg_try_advisory_lock({_LOCK})")[0]:
+                break
+            process.pause(1.0)
+        else:
             raise TargetNotEmpty(f"{server.shown} is being restored by another drkit", "wait for that one to end")
         yield session
 

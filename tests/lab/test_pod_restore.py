@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -26,7 +26,7 @@ from tests.unit.builders import source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from drkit.cluster.kube import Kube
+    from drkit.errors import DrkitError
     from drkit.lab.postgres import LabPostgres
     from drkit.points.descriptor import SourceEntry
 
@@ -45,7 +45,7 @@ class Quiet:
 class Restarting(InPod):
     """A server that has left whenever it is asked: another one, which is the same here, takes its place."""
 
-    def left(self) -> bool:
+    def left(self, error: DrkitError) -> bool:  # noqa: ARG002 - whatever it was
         """Yes."""
         return True
 
@@ -115,7 +115,7 @@ def sealed(kube: PodHere, database: str) -> tuple[MemoryVault, SourceEntry]:
     """A vault with a dump of the database, made in the pod."""
     vault = MemoryVault()
     vault.create()
-    with dumping(InPod(cast("Kube", kube), "space", "pod", database), content=True) as running:
+    with dumping(InPod(kube, "space", "pod", database), content=True) as running:
         stored = vault.store(ARCHIVE, running, file_name="database.dump")
         details = running.details()
     entry = source("database/space/pair/x", archive=ARCHIVE, size=stored.size, sha256=stored.sha256, details=details)
@@ -124,7 +124,7 @@ def sealed(kube: PodHere, database: str) -> tuple[MemoryVault, SourceEntry]:
 
 def scene(kube: PodHere, database: str, to: str) -> Scene:
     """Everything in its place."""
-    return Scene(kube, *sealed(kube, database), InPod(cast("Kube", kube), "space", "pod", to))
+    return Scene(kube, *sealed(kube, database), InPod(kube, "space", "pod", to))
 
 
 def test_everything_comes_back(here: PodHere, database: Callable[..., str], absent: Callable[..., str]) -> None:

@@ -69,8 +69,8 @@ def note_path(cluster: PostgresCluster) -> str:
     return CONFIG_MAPS.object_path(cluster.namespace, f"drkit-remade-{cluster.name}")
 
 
-def note(cluster: PostgresCluster, remade: Remade, restore: str) -> Object:
-    """The ConfigMap that says which Cluster is to be made."""
+def note(cluster: PostgresCluster, remade: Remade, restore: str, volumes: Iterable[str] = ()) -> Object:
+    """The ConfigMap that says which Cluster is to be made, and which volumes must go, which nothing else leads to."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -84,6 +84,7 @@ def note(cluster: PostgresCluster, remade: Remade, restore: str) -> Object:
             "database": remade.database,
             "owner": remade.owner,
             "warnings": json.dumps(remade.warnings),
+            "volumes": json.dumps(sorted(volumes)),
         },
     }
 
@@ -94,6 +95,13 @@ def noted(found: Object, restore: str) -> Remade | None:
         return None
     data = found["data"]
     return Remade(json.loads(data["cluster"]), data["database"], data["owner"], tuple(json.loads(data["warnings"])))
+
+
+def noted_volumes(found: Object | None, restore: str) -> frozenset[str]:
+    """The names of the volumes that a ConfigMap of ``note`` says must go."""
+    if found is None or not is_of(found, restore):
+        return frozenset()
+    return frozenset(json.loads(found["data"]["volumes"]))
 
 
 def is_of(obj: Object, restore: str) -> bool:
@@ -108,6 +116,7 @@ def belongings(
     pods: Iterable[Object],
     claims: Iterable[Object],
     volumes: Iterable[Object],
+    known: frozenset[str] = frozenset(),
 ) -> Belongings:
     """What belongs to a cluster.
 
@@ -118,6 +127,7 @@ def belongings(
         pods: see ``secrets``.
         claims: see ``secrets``.
         volumes: all PersistentVolumes.
+        known: the names of volumes that are known to be its: their claims may be gone.
     """
     names = {f"{cluster.name}{suffix}" for suffix in _GENERATED} | set(_named((found or {}).get("spec")))
     ours = [each for each in claims if _is_labelled(each, cluster) or _owned(each, cluster)]
@@ -126,7 +136,7 @@ def belongings(
         [each for each in secrets if each["metadata"]["name"] in names or _owned(each, cluster)],
         [each for each in pods if (_is_labelled(each, cluster) and not _is_pooler(each)) or _owned(each, cluster)],
         ours,
-        [each for each in volumes if _claim(each) in keys],
+        [each for each in volumes if _claim(each) in keys or each["metadata"]["name"] in known],
     )
 
 
@@ -190,12 +200,13 @@ def operations(
         remade: the Cluster to be made.
         restore: the restore's id.
     """
+    volumes = [each["metadata"]["name"] for each in there.volumes]
+    noting = note(cluster, remade, restore, volumes)
     return [
         *_disowned(cluster, there.secrets),
-        Operation("apply", note_path(cluster), f"ConfigMap for {cluster}", note(cluster, remade, restore)),
+        Operation("apply", note_path(cluster), f"ConfigMap for {cluster}", noting),
         *([] if found is None else _gone(CLUSTERS, found)),
         *(operation for pod in there.pods for operation in _gone(PODS, pod)),
-        # Volumes before their claims, which lead to them: cut short in between, they are found again.
         *(operation for volume in there.volumes for operation in _gone(VOLUMES, volume)),
         *(operation for claim in there.claims for operation in _gone(CLAIMS, claim)),
     ]
