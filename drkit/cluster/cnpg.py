@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +23,11 @@ WAIT_SECONDS = 120.0
 """How long a source waits for a primary: longer than a failover takes where nothing is tuned (about a minute)."""
 _LOOK_SECONDS = 1.0
 _NOT_FOUND = 404
+# What a server says, in the C locale, to a client that it leaves.
+_LEFT = re.compile(
+    r"terminating connection|server closed the connection|connection to server was lost|the connection was cut"
+    r"|is shutting down|is starting up|in recovery mode|conflict with recovery|invalid snapshot identifier"
+)
 
 Role = Literal["primary", "replica"]
 
@@ -85,6 +91,20 @@ def instance(
         pause(_LOOK_SECONDS)
 
 
+def primary_now(kube: Api, cluster: PostgresCluster) -> Instance | str:
+    """The primary, or why there is none just now.
+
+    Raises:
+        SourceFailed: there is no such cluster.
+    """
+    return _now(kube, cluster, "primary")
+
+
+def says_that_it_left(message: str) -> bool:
+    """Whether these are words with which a server leaves its client. Pure."""
+    return _LEFT.search(message) is not None
+
+
 def is_still(kube: Api, read: Instance) -> bool:
     """Whether the instance that was read runs on, in the role that it had."""
     return read in ready(read.cluster, *_asked(kube, read.cluster))
@@ -106,7 +126,7 @@ def _asked(kube: Api, cluster: PostgresCluster) -> tuple[Object, list[Object]]:
             ) from None
         raise
     query = urlencode({"labelSelector": f"{CLUSTER_LABEL}={cluster.name}"})
-    pods: list[Object] = kube.get(f"/api/v1/namespaces/{namespace}/pods?{query}")["items"]
+    pods: list[Object] = kube.get(f"/api/v1/namespaces/{namespace}/pods?{query}")["items"] or []
     return found, pods
 
 

@@ -234,10 +234,10 @@ class PodExecution:
             raise SourceFailed(f"{self._what}: {failure}" + (f"\n{said}" if said else ""))
 
     def cut(self) -> None:
-        """Cut it off: whoever reads its output comes to the end of it. Safe from another thread."""
+        """Cut it off: who reads its output comes to the end of it, who feeds it fails. Safe from another thread."""
         self._closed.set()
-        with suppress(Exception):  # whatever state the connection is in: it is closed
-            self._connected.close()
+        # The library's own way to close waits for whoever is sending, and that one for a node that has lost its power.
+        self._connected.socket.close()
 
     def close(self) -> None:
         """End it, unless it has ended. Nobody may read its output any more."""

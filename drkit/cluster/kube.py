@@ -73,7 +73,7 @@ class Execution(Protocol):
         ...
 
     def cut(self) -> None:
-        """Cut it off: whoever reads its output comes to the end of it. Safe from another thread."""
+        """Cut it off: who reads its output comes to the end of it, who feeds it fails. Safe from another thread."""
         ...
 
     def finish(self) -> None:
@@ -137,8 +137,8 @@ class Api(Protocol):
         ...
 
 
-class Kube(Api, Protocol):
-    """The API with what runs in its pods."""
+class Executor(Protocol):
+    """What runs in pods."""
 
     def execute(
         self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool = False
@@ -154,3 +154,7 @@ class Kube(Api, Protocol):
                 the end of its input then, and ends by that.
         """
         ...
+
+
+class Kube(Api, Executor, Protocol):
+    """The API with what runs in its pods."""

@@ -2,19 +2,20 @@
 
 https://cloudnative-pg.io/documentation/1.25/container_images/ says what is there: user ``postgres``, the programs
 of the server's version on PATH, the socket in ``/controller/run``. Both ends of a dump, who counts and pg_dump, are in
-one container: a snapshot of one server means nothing in another.
+one container: a snapshot of one server means nothing in another. What is restored goes in the same way.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
+from drkit.cluster.loading import InPodSections, free_bytes, stopped
 from drkit.cluster.pod_watch import watched
-from drkit.errors import SourceFailed
-from drkit.postgres import psql
+from drkit.errors import PreflightFailed, RestoreFailed, SourceFailed
+from drkit.postgres import load, psql, sections
 from drkit.postgres.access import CUSTOM
 from drkit.postgres.roles import Globals
 from drkit.postgres.session import StatementFailed
@@ -22,8 +23,11 @@ from drkit.postgres.session import StatementFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from drkit.cluster.kube import Execution, Kube
+    from drkit.cluster.kube import Execution, Executor
+    from drkit.cluster.loading import Fed
+    from drkit.errors import DrkitError
 
 CONTAINER = "postgres"
 _SOCKETS = "/controller/run"
@@ -37,9 +41,9 @@ _NOTICE_OUR_END = """select pg_catalog.set_config(name, '2s', false) from pg_cat
 
 @dataclass(frozen=True)
 class InPod:
-    """One database of the server in a pod: an ``Access``."""
+    """One database of the server in a pod: an ``Access``, and a ``Server`` to restore into."""
 
-    kube: Kube
+    kube: Executor
     namespace: str
     pod: str
     database: str
@@ -90,6 +94,62 @@ class InPod:
                 blocks.append(block)
             running.finish()
         return Globals(b"".join(blocks), passwords=True)
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """What every server has."""
+        return ("postgres", "template1")
+
+    def of(self, database: str) -> Self:
+        """The same server, another database."""
+        return replace(self, database=database)
+
+    def check(self, major: int, dump_format: str, disk_bytes: int | None) -> None:  # noqa: ARG002 - the pod's programs have the server's version
+        """See that there is room for it, and that the dump comes as a stream.
+
+        Raises:
+            PreflightFailed: there is none, or it does not.
+        """
+        if dump_format != CUSTOM:
+            raise PreflightFailed(
+                f"{self.shown}: a dump that was made in a staging directory cannot be restored inside a pod",
+                "restore it by a connection string: clusters.….databases",
+            )
+        try:
+            with self._execute(["sh", "-c", 'df -Pk "$PGDATA"']) as running:
+                said = os.read(running.fileno(), _BLOCK).decode(errors="replace")
+                running.finish()
+        except SourceFailed as error:
+            raise PreflightFailed(error.message, error.hint) from None
+        free = free_bytes(said)
+        if free is not None and disk_bytes is not None and free < disk_bytes:
+            raise PreflightFailed(
+                f"{self.shown}: {free} bytes are free on the disk of its data; the database took {disk_bytes}",
+                "give it a larger volume, or its node a larger disk",
+            )
+
+    @contextmanager
+    def whole(self, major: int, size: int) -> Iterator[Fed]:  # noqa: ARG002 - see check
+        """A load in one transaction."""
+        with stopped(self._sections(size, 1).whole()) as fed:
+            yield fed
+
+    def sections(self, major: int, size: int, jobs: int) -> AbstractContextManager[sections.SectionLoad]:  # noqa: ARG002 - see check
+        """A load in sections."""
+        return sections.loader(self._sections(size, jobs))
+
+    def unpacked(self, major: int, dump: Path, how: str) -> None:  # noqa: ARG002 - refused whatever they are
+        """Refuse it, as ``check`` does."""
+        raise RestoreFailed(f"{self.shown}: a directory dump cannot be restored inside a pod")
+
+    def left(self, error: DrkitError) -> bool:  # noqa: ARG002 - see below
+        """A pod's name does not say who is in it; see ``drkit.restore.cnpg.primary``."""
+        return False
+
+    def _sections(self, size: int, jobs: int) -> InPodSections:
+        program = self._called(*load.arguments(["pg_restore"], self.database), options=load.SESSION_OPTIONS)
+        what = f"pg_restore in {self.address}"
+        return InPodSections(lambda argv: self._execute(argv, stdin=True), program, what, _SOCKETS, size, jobs)
 
     def _execute(self, argv: Sequence[str], *, stdin: bool = False) -> AbstractContextManager[Execution]:
         return self.kube.execute(self.namespace, self.pod, CONTAINER, argv, stdin=stdin)

@@ -1,5 +1,6 @@
 """Where a database is dumped: the one who counts in it, and the program that dumps it, in one snapshot.
 
+A database that is reached by its connection string can be restored the same way: ``drkit.postgres.destination``.
 A server is reached over the network by a connection string (``ByDsn``), or from inside its own pod
 (``drkit.cluster.server.InPod``).
 """
@@ -7,13 +8,13 @@ A server is reached over the network by a connection string (``ByDsn``), or from
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drkit import process
 from drkit.errors import SourceFailed
-from drkit.postgres import programs
+from drkit.postgres import dealt, load, programs, sections
 from drkit.postgres.connection import libpq_environment
 from drkit.postgres.session import StatementFailed
 from drkit.workspace import workspace
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from drkit.errors import DrkitError
     from drkit.postgres.connection import Dsn
     from drkit.postgres.session import OwnSession, Rows
+    from drkit.sink import Sink
 
 CUSTOM = "pg_dump-custom"
 DIRECTORY = "pg_dump-directory-tar"
@@ -108,7 +111,7 @@ class PsycopgSession:
 
 @dataclass(frozen=True)
 class ByDsn:
-    """A database by its connection string; the programs are this machine's."""
+    """A database by its connection string, to be dumped or restored; the programs are this machine's."""
 
     dsn: Dsn
     staging: Path | None
@@ -154,6 +157,47 @@ class ByDsn:
                 running = self._stage(program, dump, arguments)
             stack.callback(process.stop, running)
             yield LocalProgram(running, self.shown, Path(program).name)
+
+    @property
+    def database(self) -> str:
+        """Its name."""
+        return self.dsn.database
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """Itself, where it is there, and what every server has."""
+        return (self.database, "postgres", "template1")
+
+    def server(self) -> ByDsn:
+        """The server: whatever answers there."""
+        return self
+
+    def of(self, database: str) -> ByDsn:
+        """The same server, another database."""
+        return replace(self, dsn=self.dsn.with_database(database))
+
+    def check(self, major: int, dump_format: str, disk_bytes: int | None) -> None:  # noqa: ARG002 - any format; its disk is out of sight
+        """See that pg_restore is here."""
+        self._pg_restore(major)
+
+    def whole(self, major: int, size: int) -> AbstractContextManager[Sink]:  # noqa: ARG002 - the stream has an end
+        """A load in one transaction."""
+        return load.loader(self._pg_restore(major), self.dsn)
+
+    def sections(self, major: int, size: int, jobs: int) -> AbstractContextManager[sections.SectionLoad]:  # noqa: ARG002 - as above
+        """A load in sections, through so many sessions."""
+        return sections.loader(dealt.ByConnection(self._pg_restore(major), self.dsn, jobs))
+
+    def unpacked(self, major: int, dump: Path, how: str) -> None:
+        """Load a directory dump."""
+        load.directory(self._pg_restore(major), self.dsn, dump, how)
+
+    def left(self, error: DrkitError) -> bool:  # noqa: ARG002 - see below
+        """A connection string does not say who is behind it."""
+        return False
+
+    def _pg_restore(self, major: int) -> list[str]:
+        return [programs.client("pg_restore", major, self.bin_dirs)]
 
     def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
         with libpq_environment(self.dsn) as (env, descriptors):

@@ -71,6 +71,8 @@ class Server:
     version: str
     major: int
     encoding: str
+    disk_bytes: int
+    """What the database takes on the server's disk."""
     extensions: dict[str, str]
     identity: str
     """The system identifier; empty where the user may not read it."""
@@ -88,7 +90,7 @@ def describe(session: Session, now: float) -> Server:
     row = session.execute(
         """select current_setting('server_version'), current_setting('server_version_num')::int / 10000,
                   pg_catalog.pg_encoding_to_char(encoding),
-                  extract(epoch from clock_timestamp())::float8
+                  extract(epoch from clock_timestamp())::float8, pg_catalog.pg_database_size(oid)
              from pg_catalog.pg_database where datname = current_database()"""
     ).fetchone()
     assert row is not None  # noqa: S101 - the database that answers is in its own list
@@ -97,6 +99,7 @@ def describe(session: Session, now: float) -> Server:
         version=str(row[0]).split()[0],
         major=int(row[1]),
         encoding=str(row[2]),
+        disk_bytes=int(row[4]),
         extensions={str(name): str(version) for name, version in extensions},
         identity=_identity(session),
         clock_offset_seconds=float(row[3]) - now,

@@ -33,6 +33,7 @@ class Facts:
     versions: dict[str, Any]
     roles: list[str]
     encoding: str
+    disk_bytes: int
     properties: properties.Properties
     session: dict[str, str]
     """Settings of pg_dump's session that show in a dump's text."""
@@ -81,6 +82,7 @@ class DatabaseDump:
             versions={"postgresql": self.server.version, "extensions": self.server.extensions},
             roles=self._roles,
             encoding=self.server.encoding,
+            disk_bytes=self.server.disk_bytes,
             properties=self._properties,
             session=self._settings,
             clock_offset_seconds=self.server.clock_offset_seconds,

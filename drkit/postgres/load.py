@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 DEADLINE = 24 * 3600.0
 
-_SESSION_OPTIONS = "-c max_parallel_maintenance_workers=2 -c statement_timeout=0 -c lock_timeout=0"
+SESSION_OPTIONS = "-c max_parallel_maintenance_workers=2 -c statement_timeout=0 -c lock_timeout=0"
 """For the sessions of a restore alone."""
 
 
-def arguments(program: Sequence[str], dsn: Dsn, extra: Sequence[str] = ()) -> list[str]:
+def arguments(program: Sequence[str], database: str, extra: Sequence[str] = ()) -> list[str]:
     """pg_restore's arguments. The connection is in the environment; its name alone is said, so that it connects."""
-    name = dsn.database.replace("\\", "\\\\").replace("'", "\\'")
+    name = database.replace("\\", "\\\\").replace("'", "\\'")
     return [*program, "--exit-on-error", "--no-password", f"--dbname=dbname='{name}'", *extra]
 
 
@@ -32,14 +32,14 @@ def arguments(program: Sequence[str], dsn: Dsn, extra: Sequence[str] = ()) -> li
 def session(dsn: Dsn) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
     """Environment and descriptors for pg_restore's connections to ``dsn``, with the settings of a restore."""
     with libpq_environment(dsn) as (env, descriptors):
-        yield {**env, "PGOPTIONS": f"{env.get('PGOPTIONS', '')} {_SESSION_OPTIONS}".strip()}, descriptors
+        yield {**env, "PGOPTIONS": f"{env.get('PGOPTIONS', '')} {SESSION_OPTIONS}".strip()}, descriptors
 
 
 @contextmanager
 def loader(program: Sequence[str], dsn: Dsn) -> Iterator[Sink]:
     """pg_restore reading a custom-format dump from its stdin into ``dsn``, all or nothing."""
     with session(dsn) as (env, descriptors):
-        sink = Sink(arguments(program, dsn, ["--single-transaction"]), env, descriptors)
+        sink = Sink(arguments(program, dsn.database, ["--single-transaction"]), env, descriptors)
     try:
         yield sink
     finally:
@@ -63,7 +63,7 @@ def directory(program: Sequence[str], dsn: Dsn, dump: Path, how: str = "--single
         RestoreFailed: pg_restore did not end well.
     """
     with libpq_environment(dsn) as (env, descriptors):
-        argv = arguments(program, dsn, [how, "--format=directory", str(dump)])
+        argv = arguments(program, dsn.database, [how, "--format=directory", str(dump)])
         done = process.run(argv, deadline=DEADLINE, env=env, pass_fds=descriptors)
     if done.status != 0:
         raise RestoreFailed(f"pg_restore ended with status {done.status}\n{process.tail(done.stderr)}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from drkit.postgres.quoting import identifier, literal
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from psycopg import sql
 
     from drkit.postgres.session import Session
 
@@ -66,24 +66,19 @@ def read(session: Session) -> Properties:
     }
 
 
-def creation(name: str, encoding: str, wanted: Mapping[str, Any]) -> sql.Composed:
-    """``create database`` as the original was made."""
-    from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
-
-    parts = [
-        sql.SQL("create database {} template template0 encoding {} lc_collate {} lc_ctype {}").format(
-            sql.Identifier(name), sql.Literal(encoding), sql.Literal(wanted["collate"]), sql.Literal(wanted["ctype"])
-        )
-    ]
-    if wanted["provider"] != "libc" and wanted["locale"]:
-        provider = wanted["provider"]
-        parts.append(
-            sql.SQL(f" locale_provider {provider} {provider}_locale {{}}").format(sql.Literal(wanted["locale"]))
-        )
-    return sql.Composed(parts)
+def creation(name: str, encoding: str, wanted: Mapping[str, Any]) -> str:
+    """``create database`` as the original was made. Pure."""
+    made = (
+        f"create database {identifier(name)} template template0 encoding {literal(encoding)}"
+        f" lc_collate {literal(wanted['collate'])} lc_ctype {literal(wanted['ctype'])}"
+    )
+    provider = wanted["provider"]
+    if provider != "libc" and wanted["locale"]:
+        made += f" locale_provider {provider} {provider}_locale {literal(wanted['locale'])}"
+    return made
 
 
-def statements(name: str, wanted: Mapping[str, Any], now: Mapping[str, Any]) -> list[sql.Composed]:
+def statements(name: str, wanted: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What puts the properties back, where the database does not have ones of its own already. Pure.
 
     Args:
@@ -91,18 +86,14 @@ def statements(name: str, wanted: Mapping[str, Any], now: Mapping[str, Any]) -> 
         wanted: the original's properties.
         now: the target's.
     """
-    from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
-
-    database = sql.Identifier(name)
+    database = identifier(name)
     found = []
     if wanted["connection_limit"] != -1 and now["connection_limit"] == -1:
-        found.append(
-            sql.SQL("alter database {} connection limit {}").format(database, sql.Literal(wanted["connection_limit"]))
-        )
+        found.append(f"alter database {database} connection limit {literal(wanted['connection_limit'])}")
     if wanted["comment"] and not now["comment"]:
-        found.append(sql.SQL("comment on database {} is {}").format(database, sql.Literal(wanted["comment"])))
+        found.append(f"comment on database {database} is {literal(wanted['comment'])}")
     if wanted["privileges"] is not None and now["privileges"] is None:
-        found.append(sql.SQL("revoke all on database {} from public").format(database))
+        found.append(f"revoke all on database {database} from public")
         found += [_grant(database, *each) for each in wanted["privileges"]]
     if not now["settings"]:
         for role, values in wanted["settings"]:
@@ -110,28 +101,19 @@ def statements(name: str, wanted: Mapping[str, Any], now: Mapping[str, Any]) -> 
     return found
 
 
-def _grant(database: sql.Identifier, grantee: str | None, privilege: str, grantable: bool) -> sql.Composed:  # noqa: FBT001 - a row
-    from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
-
-    to = sql.SQL("public") if grantee is None else sql.Identifier(grantee)
+def _grant(database: str, grantee: str | None, privilege: str, grantable: bool) -> str:  # noqa: FBT001 - a row
+    to = "public" if grantee is None else identifier(grantee)
     words = {"CONNECT": "connect", "CREATE": "create", "TEMPORARY": "temporary"}
-    statement = sql.SQL(f"grant {words[privilege]} on database {{}} to {{}}").format(database, to)
-    return statement + sql.SQL(" with grant option") if grantable else statement
+    return f"grant {words[privilege]} on database {database} to {to}" + (" with grant option" if grantable else "")
 
 
-def _setting(database: sql.Identifier, role: str | None, value: str) -> sql.Composed:
-    from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
-
+def _setting(database: str, role: str | None, value: str) -> str:
     key, _, text = value.partition("=")
     items = list_items(text) if key in _LISTS else [text]
     # A name with a point in it is that of a setting which an extension or an application has made up.
-    named = sql.Identifier(*key.split("."))
-    where = (
-        sql.SQL("alter database {}").format(database)
-        if role is None
-        else sql.SQL("alter role {} in database {}").format(sql.Identifier(role), database)
-    )
-    return where + sql.SQL(" set {} to {}").format(named, sql.SQL(", ").join(map(sql.Literal, items)))
+    named = ".".join(map(identifier, key.split(".")))
+    where = f"alter database {database}" if role is None else f"alter role {identifier(role)} in database {database}"
+    return f"{where} set {named} to {', '.join(map(literal, items))}"
 
 
 def list_items(text: str) -> list[str]:

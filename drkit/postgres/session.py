@@ -11,6 +11,12 @@ Row = tuple[Any, ...]
 
 LOCK_NOT_AVAILABLE = "55P03"
 UNDEFINED_TABLE = "42P01"
+OBJECT_IN_USE = "55006"
+DUPLICATE_DATABASE = "42P04"
+DUPLICATE_OBJECT = "42710"
+WRONG_OBJECT_TYPE = "42809"
+INVALID_PARAMETER_VALUE = "22023"
+"""https://www.postgresql.org/docs/17/errcodes-appendix.html"""
 
 
 class StatementFailed(Exception):

@@ -8,18 +8,19 @@ itself: one that is there already, and empty, is loaded in one transaction inste
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from drkit import process
-from drkit.errors import TargetNotEmpty
+from drkit.errors import TargetNotEmpty, VerificationFailed
+from drkit.postgres.quoting import identifier, literal
+from drkit.postgres.session import DUPLICATE_DATABASE, OBJECT_IN_USE, StatementFailed
 
 if TYPE_CHECKING:
-    import psycopg
-    from psycopg import sql
+    from drkit.postgres.destination import Server
+    from drkit.postgres.session import Session
 
-    from drkit.postgres.connection import Dsn
-
-    Connection = psycopg.Connection[tuple[Any, ...]]
+_PROVEN = "drkit: proven"
+"""The comment of a working database after its proof. What a server writes it hands on in order: one that takes the
+place of another, and has this, has all that was proven."""
 
 
 def working_name(database: str) -> str:
@@ -27,53 +28,67 @@ def working_name(database: str) -> str:
     return f"drkit_unproven_{hashlib.sha256(database.encode()).hexdigest()[:16]}"
 
 
-def of(dsn: Dsn) -> Dsn:
+def of(server: Server) -> Server:
     """How the database is reached while it is restored aside."""
-    return dsn.with_database(working_name(dsn.database))
+    return server.of(working_name(server.database))
 
 
-def exists(server: Connection, database: str) -> bool:
+def exists(session: Session, database: str) -> bool:
     """Whether the server has a database of this name."""
-    return server.execute("select from pg_catalog.pg_database where datname = %s", [database]).fetchone() is not None
+    asked = f"select 1 from pg_catalog.pg_database where datname = {literal(database)}"  # noqa: S608 - quoted
+    return session.execute(asked).fetchone() is not None
 
 
-def remove(server: Connection, dsn: Dsn) -> None:
+def remove(session: Session, server: Server) -> None:
     """Remove what an earlier restore left aside.
 
     Raises:
         TargetNotEmpty: another restore is at work on it.
     """
-    import psycopg  # noqa: PLC0415 - see Dsn.connect
-
     try:
-        server.execute(_statement("drop database if exists {}", working_name(dsn.database)))
-    except psycopg.errors.ObjectInUse as error:
+        session.execute(f"drop database if exists {identifier(working_name(server.database))}")
+    except StatementFailed as error:
+        if error.sqlstate != OBJECT_IN_USE:
+            raise
         raise TargetNotEmpty(
-            f"{dsn.shown} is being restored by another drkit: {process.tail(str(error))}", "wait for that one to end"
+            f"{server.shown} is being restored by another drkit: {error}", "wait for that one to end"
         ) from None
 
 
-def publish(server: Connection, dsn: Dsn) -> None:
+def mark_proven(session: Session, server: Server) -> None:
+    """Note, in the server, that what is aside was proven; nothing where it has its own name already."""
+    working = working_name(server.database)
+    if exists(session, working):
+        session.execute(f"comment on database {identifier(working)} is {literal(_PROVEN)}")
+
+
+def publish(session: Session, server: Server) -> None:
     """Give the database its own name, if it is not there under it already.
 
     Raises:
         TargetNotEmpty: somebody has made a database of that name meanwhile.
+        VerificationFailed: it is not the one that was proven.
     """
-    import psycopg  # noqa: PLC0415 - see Dsn.connect
-
-    working = working_name(dsn.database)
-    if not exists(server, working):
+    working = working_name(server.database)
+    asked = "select pg_catalog.shobj_description(oid, 'pg_database') from pg_catalog.pg_database where datname = "
+    found = session.execute(asked + literal(working)).fetchone()
+    if found is None:
         return
+    if found[0] != _PROVEN:
+        raise VerificationFailed(
+            f"{server.shown}: what was restored aside, as {working}, is not what was proven: "
+            "another server has taken the place of that one",
+            "start anew, without --resume",
+        )
     try:
-        server.execute(_statement("alter database {} rename to {}", working, dsn.database))
-    except psycopg.errors.DuplicateDatabase:
+        session.execute("begin")
+        session.execute(f"comment on database {identifier(working)} is null")
+        session.execute(f"alter database {identifier(working)} rename to {identifier(server.database)}")
+        session.execute("commit")
+    except StatementFailed as error:
+        if error.sqlstate != DUPLICATE_DATABASE:
+            raise
         raise TargetNotEmpty(
-            f"{dsn.shown} was made by somebody else while it was being restored; the restored one is {working}",
+            f"{server.shown} was made by somebody else while it was being restored; the restored one is {working}",
             "drop or rename the one that is in the way, then: drkit restore … --resume",
         ) from None
-
-
-def _statement(text: str, *names: str) -> sql.Composed:
-    from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
-
-    return sql.SQL(text).format(*map(sql.Identifier, names))

@@ -1,53 +1,98 @@
-"""The steps of a restore that concern databases: roles, creation, loading, statistics, proof, the name."""
+"""The steps of a restore that concern databases: roles, creation, loading, statistics, proof, the name.
+
+Each can be taken again, whatever became of an earlier attempt. Where the server leaves in the middle of one, it is
+taken again on the one that took its place, a bounded number of times.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from drkit import process
-from drkit.errors import TargetNotEmpty, VerificationFailed
-from drkit.postgres import catalog, load, programs, proof, properties, roles, sections
+from drkit.errors import PreflightFailed, RestoreFailed, TargetNotEmpty, VerificationFailed
+from drkit.postgres import catalog, proof, properties, roles
 from drkit.postgres.access import CUSTOM
+from drkit.postgres.quoting import identifier, literal
+from drkit.postgres.session import DUPLICATE_OBJECT, INVALID_PARAMETER_VALUE, WRONG_OBJECT_TYPE, StatementFailed
 from drkit.restore import aside
 from drkit.restore.directory import unpacked
 from drkit.restore.stream import feed
-from drkit.restore.target import SHOWN_OBJECTS, connected, maintenance, see_empty
+from drkit.restore.target import SHOWN_OBJECTS, connected, found, maintenance, major_of, one, see_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    import psycopg
-
     from drkit.observe.progress import Task
-    from drkit.postgres.connection import Dsn
+    from drkit.postgres.destination import Destination, Load, Server
+    from drkit.postgres.session import OwnSession, Session
     from drkit.restore.target import Place
     from drkit.vault.port import Reader, Vault
 
-    Connection = psycopg.Connection[tuple[Any, ...]]
-
 _LOCK = 0x64726B6974
 """The key of the advisory lock under which a database is restored: ``drkit`` in ASCII."""
+_LOCK_LOOKS = 5
+_ATTEMPTS = 4
+_PAUSE_SECONDS = 2.0
+_Result = TypeVar("_Result")
 
 
-def missing_roles(dsn: Dsn, needed: Iterable[str]) -> set[str]:
+def _steadily(at: Destination, step: Callable[[Server, int], _Result]) -> _Result:
+    """Take a step on the server of now, and again where that leaves; the step is told which attempt it is."""
+    for attempt in range(1, _ATTEMPTS):
+        server = found(at)
+        try:
+            return step(server, attempt)
+        except (RestoreFailed, PreflightFailed) as error:
+            if not server.left(error):
+                raise
+            process.pause(_PAUSE_SECONDS * attempt)
+    return step(found(at), _ATTEMPTS)
+
+
+def missing_roles(at: Destination, needed: Iterable[str]) -> set[str]:
     """The roles that the server lacks."""
-    with maintenance(dsn) as server:
-        return set(needed) - {str(name) for (name,) in server.execute("select rolname from pg_catalog.pg_roles")}
+
+    def step(server: Server, _: int) -> set[str]:
+        with maintenance(server) as session:
+            return set(needed) - _roles(session)
+
+    return _steadily(at, step)
 
 
-def make_roles(dsn: Dsn, text: str, only: Iterable[str] | None) -> list[str]:
+def make_roles(at: Destination, text: str, only: Iterable[str] | None) -> list[str]:
     """Make the roles of a globals script that the server lacks; returns their names."""
-    with maintenance(dsn) as server:
-        there = [str(name) for (name,) in server.execute("select rolname from pg_catalog.pg_roles")]
-        wanted = roles.for_missing(text, there, only)
-        with server.transaction():
-            for statement in wanted:
-                server.execute(statement)
+    names = None if only is None else set(only)
+
+    def step(server: Server, _: int) -> list[str]:
+        for _again in range(_ATTEMPTS - 1):
+            with maintenance(server) as session:
+                try:
+                    return _make_roles(session, text, names)
+                except StatementFailed as error:
+                    # An operator makes roles of its own at the same time.
+                    if error.sqlstate != DUPLICATE_OBJECT:
+                        raise
+        with maintenance(server) as session:
+            return _make_roles(session, text, names)
+
+    return _steadily(at, step)
+
+
+def _make_roles(session: Session, text: str, only: set[str] | None) -> list[str]:
+    wanted = roles.for_missing(text, _roles(session), only)
+    session.execute("begin")
+    for statement in wanted:
+        session.execute(statement)
+    session.execute("commit")
     return roles.created_by(wanted)
+
+
+def _roles(session: Session) -> set[str]:
+    return {str(name) for (name,) in session.execute("select rolname from pg_catalog.pg_roles")}
 
 
 def create(place: Place) -> list[str]:
@@ -56,25 +101,24 @@ def create(place: Place) -> list[str]:
     Returns:
         What could not be made as it was, for the report.
     """
-    with maintenance(place.dsn) as server:
-        aside.remove(server, place.dsn)
-        return [] if aside.exists(server, place.dsn.database) else _create_aside(server, place)
+
+    def step(server: Server, _: int) -> list[str]:
+        with maintenance(server) as session:
+            aside.remove(session, server)
+            return [] if aside.exists(session, server.database) else _create_aside(session, server, place)
+
+    return _steadily(place.at, step)
 
 
-def _create_aside(server: Connection, place: Place) -> list[str]:
-    import psycopg  # noqa: PLC0415 - see Dsn.connect
-    from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
-
-    name, encoding = aside.working_name(place.dsn.database), place.source.details["encoding"]
+def _create_aside(session: Session, server: Server, place: Place) -> list[str]:
+    name, encoding = aside.working_name(server.database), place.source.details["encoding"]
     try:
-        server.execute(properties.creation(name, encoding, place.source.details["properties"]))
-    except (psycopg.errors.WrongObjectType, psycopg.errors.InvalidParameterValue) as error:
-        server.execute(
-            sql.SQL("create database {} template template0 encoding {}").format(
-                sql.Identifier(name), sql.Literal(encoding)
-            )
-        )
-        return [f"{place.dsn.database} has the server's own locale, not the original's: {process.tail(str(error))}"]
+        session.execute(properties.creation(name, encoding, place.source.details["properties"]))
+    except StatementFailed as error:
+        if error.sqlstate not in (WRONG_OBJECT_TYPE, INVALID_PARAMETER_VALUE):
+            raise
+        session.execute(f"create database {identifier(name)} template template0 encoding {literal(encoding)}")
+        return [f"{server.database} has the server's own locale, not the original's: {error}"]
     return []
 
 
@@ -83,15 +127,20 @@ def publish(place: Place) -> None:
 
     Raises:
         TargetNotEmpty: that name has been taken meanwhile.
+        VerificationFailed: what is there is not what was proven.
     """
-    with maintenance(place.dsn) as server:
-        aside.publish(server, place.dsn)
+
+    def step(server: Server, _: int) -> None:
+        with maintenance(server) as session:
+            aside.publish(session, server)
+
+    _steadily(place.at, step)
 
 
-def _where(place: Place) -> Dsn:
+def _where(server: Server) -> Server:
     """Where the database is just now: aside, or under its own name."""
-    with maintenance(place.dsn) as server:
-        return aside.of(place.dsn) if aside.exists(server, aside.working_name(place.dsn.database)) else place.dsn
+    with maintenance(server) as session:
+        return aside.of(server) if aside.exists(session, aside.working_name(server.database)) else server
 
 
 def put_back_properties(place: Place) -> list[str]:
@@ -100,35 +149,38 @@ def put_back_properties(place: Place) -> list[str]:
     Returns:
         What is not as it was, for the report: rights that the target's user does not have cost no restore.
     """
-    import psycopg  # noqa: PLC0415 - see Dsn.connect
-    from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
+    return _steadily(place.at, lambda server, _: _put_back(server, place))
 
-    wanted, name = place.source.details["properties"], place.dsn.database
-    with connected(place.dsn) as connection:
-        now = properties.read(connection)
+
+def _put_back(server: Server, place: Place) -> list[str]:
+    wanted, name = place.source.details["properties"], server.database
+    with connected(server) as session:
+        now = properties.read(session)
         todo = properties.statements(name, wanted, now)
-        if now["owner"] == connection.info.user:
-            owner = sql.SQL("alter database {} owner to {}")
-            todo.append(owner.format(sql.Identifier(name), sql.Identifier(wanted["owner"])))
+        if now["owner"] == one(session, "select current_user")[0]:
+            todo.append(f"alter database {identifier(name)} owner to {identifier(wanted['owner'])}")
         refused = []
         for statement in todo:
             try:
-                connection.execute(statement)
-            except psycopg.Error as error:
-                refused.append(process.tail(str(error)))
-        left = properties.differences(wanted, properties.read(connection))
+                session.execute(statement)
+            except StatementFailed as error:
+                refused.append(str(error))
+        left = properties.differences(wanted, properties.read(session))
     said = f" ({'; '.join(refused)})" if refused else ""
     return [f"of the database {name} itself, {text}{said}" for text in left]
 
 
 @contextmanager
-def _restoring(dsn: Dsn) -> Iterator[Connection]:
+def _restoring(server: Server) -> Iterator[OwnSession]:
     """Hold the database for this restore. Raises ``TargetNotEmpty`` where another restore holds it."""
-    with connected(dsn) as connection:
-        row = connection.execute("select pg_catalog.pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
-        if not (row and row[0]):
-            raise TargetNotEmpty(f"{dsn.shown} is being restored by another drkit", "wait for that one to end")
-        yield connection
+    with connected(server) as session:
+        for _ in range(_LOCK_LOOKS):  # as long as it takes until a drkit that was killed is missed
+            if one(session, f"select pg_catalog.pg_try_advisory_lock({_LOCK})")[0]:
+                break
+            process.pause(1.0)
+        else:
+            raise TargetNotEmpty(f"{server.shown} is being restored by another drkit", "wait for that one to end")
+        yield session
 
 
 @dataclass(frozen=True)
@@ -152,60 +204,74 @@ def loading(place: Place, origin: Origin, *, sessions: int, resumed: bool) -> No
         sessions: how many the rows are dealt to.
         resumed: an earlier attempt began this step, and may have ended it before it could say so.
     """
-    with maintenance(place.dsn) as server:
-        is_aside = aside.exists(server, aside.working_name(place.dsn.database))
-        if not is_aside and aside.exists(server, place.dsn.database):
-            _load_in_place(place, origin, resumed=resumed)
+
+    def step(server: Server, attempt: int) -> None:
+        again = attempt > 1
+        _load(server, place, replace(origin, opened=None) if again else origin, sessions, resumed=resumed or again)
+
+    _steadily(place.at, step)
+
+
+def _load(server: Server, place: Place, origin: Origin, sessions: int, *, resumed: bool) -> None:
+    with maintenance(server) as session:
+        is_aside = aside.exists(session, aside.working_name(server.database))
+        if not is_aside and aside.exists(session, server.database):
+            _load_in_place(server, place, origin, resumed=resumed)
             return
         if resumed or not is_aside:
-            aside.remove(server, place.dsn)
-            _create_aside(server, place)
+            aside.remove(session, server)
+            _create_aside(session, server, place)
         try:
-            _load_aside(place, origin, sessions)
+            _load_aside(aside.of(server), place, origin, sessions)
         except BaseException:
             with suppress(Exception):  # what cannot be removed now, the next restore removes
-                aside.remove(server, place.dsn)
+                aside.remove(session, server)
             raise
 
 
-def _load_aside(place: Place, origin: Origin, sessions: int) -> None:
-    dsn = aside.of(place.dsn)
-    with _restoring(dsn) as connection:
-        program = _pg_restore(place, connection)
+def _load_aside(server: Server, place: Place, origin: Origin, sessions: int) -> None:
+    with _restoring(server) as session:
+        major = _major(session, place)
         if place.source.details["dump_format"] == CUSTOM:
-            with sections.loader(program, dsn, sessions) as sink:
-                feed(origin.vault, place.source, sink.write, origin.task, origin.opened)
-                sink.finish()
+            _feed(server.sections(major, place.source.size, sessions), place, origin)
         else:
             with unpacked(origin.vault, place.source, origin.staging, origin.task, origin.opened) as dump:
-                load.directory(program, dsn, dump, f"--jobs={sessions}")
+                server.unpacked(major, dump, f"--jobs={sessions}")
 
 
-def _load_in_place(place: Place, origin: Origin, *, resumed: bool) -> None:
+def _load_in_place(server: Server, place: Place, origin: Origin, *, resumed: bool) -> None:
     """All or nothing: cut short at any instant, it leaves the database as empty as it was."""
-    with _restoring(place.dsn) as connection:
-        if resumed and catalog.user_objects(connection) and not _differences(connection, place):
+    with _restoring(server) as session:
+        if resumed and catalog.user_objects(session) and not _differences(session, place):
             return
-        see_empty(connection, place.dsn)
-        program = _pg_restore(place, connection)
+        see_empty(session, server)
+        major = _major(session, place)
         if place.source.details["dump_format"] == CUSTOM:
-            with load.loader(program, place.dsn) as sink:
-                feed(origin.vault, place.source, sink.write, origin.task, origin.opened)
-                sink.finish()
+            _feed(server.whole(major, place.source.size), place, origin)
         else:
             with unpacked(origin.vault, place.source, origin.staging, origin.task, origin.opened) as dump:
-                load.directory(program, place.dsn, dump, "--single-transaction")
+                server.unpacked(major, dump, "--single-transaction")
 
 
-def _pg_restore(place: Place, connection: Connection) -> list[str]:
-    return [programs.client("pg_restore", max(connection.info.server_version // 10000, place.major), place.bin_dirs)]
+def _feed(loader: AbstractContextManager[Load], place: Place, origin: Origin) -> None:
+    with loader as load:
+        feed(origin.vault, place.source, load.write, origin.task, origin.opened)
+        load.finish()
+
+
+def _major(session: Session, place: Place) -> int:
+    return max(major_of(session), place.major)
 
 
 def analyze(place: Place) -> None:
     """Collect statistics, without which the first queries after a restore take minutes."""
-    with connected(_where(place)) as connection:
-        connection.execute("set client_min_messages = error")
-        connection.execute("analyze")
+
+    def step(server: Server, _: int) -> None:
+        with connected(_where(server)) as session:
+            session.execute("set client_min_messages = error")
+            session.execute("analyze")
+
+    _steadily(place.at, step)
 
 
 def prove(place: Place) -> None:
@@ -214,18 +280,24 @@ def prove(place: Place) -> None:
     Raises:
         VerificationFailed: something is not as it was.
     """
-    dsn = _where(place)
-    with connected(dsn) as connection:
-        wrong = _differences(connection, place)
-    if wrong:
-        raise VerificationFailed(
-            f"{dsn.shown} is not what {place.source.name} was: {'; '.join(wrong[:SHOWN_OBJECTS])}",
-            "do not use it; look at the recovery point: drkit verify --deep",
-        )
+
+    def step(server: Server, _: int) -> None:
+        where = _where(server)
+        with connected(where) as session:
+            wrong = _differences(session, place)
+            if not wrong:
+                aside.mark_proven(session, server)
+        if wrong:
+            raise VerificationFailed(
+                f"{where.shown} is not what {place.source.name} was: {'; '.join(wrong[:SHOWN_OBJECTS])}",
+                "do not use it; look at the recovery point: drkit verify --deep",
+            )
+
+    _steadily(place.at, step)
 
 
-def _differences(connection: Connection, place: Place) -> list[str]:
-    proof.settle(connection)
+def _differences(session: Session, place: Place) -> list[str]:
+    proof.settle(session)
     expected = place.source.details["proof"]
     content = any("checksum" in table for table in expected["tables"].values())
-    return proof.differences(expected, {**proof.take(connection, content=content), **proof.take_sequences(connection)})
+    return proof.differences(expected, {**proof.take(session, content=content), **proof.take_sequences(session)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from drkit.errors import DrkitError, PreflightFailed, TargetNotEmpty, VerificationFailed
 from drkit.points.descriptor import LARGEST_BYTES
+from drkit.postgres.access import ByDsn
 from drkit.restore import databases, plan, target
 from drkit.restore.databases import Origin
 from drkit.restore.engine import journal
@@ -110,13 +111,13 @@ class DatabaseRestore:
         needed = {role for load in self._steps(plan.LOAD) for role in self._source(load).details["roles"]}
         every = bool(call.step.details["all"])
         servers = {
-            tuple(dsn.parameters.get(key) for key in ("host", "hostaddr", "port", "service")): dsn
+            tuple(dsn.parameters.get(key) for key in ("host", "hostaddr", "port", "service")): self._at(dsn)
             for dsn in self._dsns.values()
         }
-        if not every and not any(databases.missing_roles(dsn, needed) for dsn in servers.values()):
+        if not every and not any(databases.missing_roles(at, needed) for at in servers.values()):
             return {}
         text = self._read_globals(self._source(call.step))
-        made = [databases.make_roles(dsn, text, None if every else needed) for dsn in servers.values()]
+        made = [databases.make_roles(at, text, None if every else needed) for at in servers.values()]
         return {"roles_made": [role for each in made for role in each]}
 
     def _read_globals(self, source: SourceEntry) -> str:
@@ -150,5 +151,7 @@ class DatabaseRestore:
         return self._sources[step.details["source"]]
 
     def _place(self, step: Step) -> Place:
-        bin_dirs = tuple(self._config.postgresql.bin_dirs)
-        return Place(self._dsns[step.details["database"]], self._source(step), bin_dirs)
+        return Place(self._at(self._dsns[step.details["database"]]), self._source(step))
+
+    def _at(self, dsn: Dsn) -> ByDsn:
+        return ByDsn(dsn, None, tuple(self._config.postgresql.bin_dirs))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -38,11 +37,6 @@ _LOOKS = 50
 # What a restore makes aside, and has not yet proven, is no source.
 _DATABASES = r"""select datname from pg_catalog.pg_database
  where datallowconn and not datistemplate and datname not like 'drkit\_unproven\_%' order by 1"""
-# What a server says, in the C locale, to a client that it leaves.
-_LEFT = re.compile(
-    r"terminating connection|server closed the connection|connection to server was lost|the connection was cut"
-    r"|is shutting down|is starting up|in recovery mode|conflict with recovery|invalid snapshot identifier"
-)
 
 
 class ServerLeft(StartAgain):
@@ -172,7 +166,7 @@ def _reading(kube: Kube, instance: Instance) -> Iterator[None]:
         raise
     except SourceFailed as error:
         try:
-            gone = _LEFT.search(error.message) or not cnpg.is_still(kube, instance)
+            gone = cnpg.says_that_it_left(error.message) or not cnpg.is_still(kube, instance)
         except SourceFailed:  # who cannot be asked has said nothing: the first error is the one to show
             raise error from None
         if gone:

@@ -158,7 +158,7 @@ class MemoryApi:
     def _list(self, path: str, namespace: str | None, query: dict[str, str]) -> tuple[int, str, Any]:
         found = [each for each in self.objects.get(path, []) if namespace in {None, each["metadata"].get("namespace")}]
         start = int(query.get("continue", "0"))
-        end = len(found) if self.ignores_limit else start + int(query.get("limit", "0") or len(found))
+        end = len(found) if self.ignores_limit else start + (int(query.get("limit", "0")) or len(found))
         metadata: dict[str, Any] = {"resourceVersion": str(self.resource_version)}
         if end < len(found):
             metadata |= {"continue": str(end), "remainingItemCount": len(found) - end}

@@ -242,8 +242,25 @@ def test_cutting_ends_the_reading() -> None:
     ):
         threading.Timer(0.2, running.cut).start()
         assert read(running) == b""
-        with pytest.raises(SourceFailed, match="never heard of"):
+        with pytest.raises(SourceFailed, match="the connection was cut"):
             running.finish()
+
+
+def test_cutting_ends_the_feeding() -> None:
+    """Whoever feeds a program that takes nothing any more fails when it is cut off from another thread."""
+    over = threading.Event()
+
+    def stalled(_: ServerConnection, __: bytes) -> None:
+        over.wait()
+
+    with (
+        serving(stalled) as where,
+        execute(where, "s", "p", "c", ["program"], stdin=True) as running,
+    ):
+        threading.Timer(0.5, running.cut).start()
+        with pytest.raises(SourceFailed, match="the connection was cut"):
+            running.write(bytes(64 * MEGABYTE))
+        over.set()
 
 
 def test_the_last_word_is_understood_or_a_failure() -> None:

@@ -6,6 +6,7 @@ It runs against the real one where ``DRKIT_LAB_CNPG_MANIFEST`` and ``DRKIT_LAB_C
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -208,6 +209,29 @@ def test_a_cluster_goes_with_its_data_and_can_be_made_again(pair: Lab, image: st
     apply(pair, cluster(image))
     until(lambda: is_healthy(pair, "pair", NAMESPACE), 180, 0.5)
     assert login(pair, "pair-rw", "select count(*) from pg_tables where schemaname = 'public'") == "0"
+
+
+def test_a_cluster_whose_volumes_are_gone_gets_no_empty_ones(pair: Lab, image: str) -> None:
+    """A Cluster whose status knows instances that have no volumes is not set up: empty, it would pass for whole."""
+    lost, fresh = ({**cluster(image), "metadata": {"name": each, "namespace": NAMESPACE}} for each in ("lost", "fresh"))
+    for each in (lost, fresh):
+        each["spec"] = {**each["spec"], "instances": 1, "bootstrap": {"initdb": {"database": "shop"}}}
+    apply(pair, lost)
+    until(lambda: is_healthy(pair, "lost", NAMESPACE, 1), 180, 0.5)
+    before = {each["metadata"]["name"]: each["spec"]["replicas"] for each in items(pair, "deployments", "cnpg-system")}
+    kubectl(pair, "scale", "deployment", "-n", "cnpg-system", "--replicas=0", *before)
+    try:
+        until(lambda: not items(pair, "pods", "cnpg-system"), 90, 0.5)
+        kubectl(pair, "delete", "pvc,pods", "-n", NAMESPACE, "-l", "cnpg.io/cluster=lost", "--wait=true")
+    finally:
+        for name, replicas in before.items():
+            kubectl(pair, "scale", "deployment", "-n", "cnpg-system", f"--replicas={replicas}", name)
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": [fresh]})
+    until(lambda: kubectl(pair, "apply", "--server-side", "-f", "-", stdin=listed).status == 0, 90, 0.5)
+    until(lambda: is_healthy(pair, "fresh", NAMESPACE, 1), 180, 0.5)
+    assert not items(pair, "pvc", NAMESPACE, "cnpg.io/cluster=lost")
+    assert not items(pair, "pods", NAMESPACE, "cnpg.io/cluster=lost")
+    kubectl(pair, "delete", CLUSTERS, "-n", NAMESPACE, "lost", "fresh")
 
 
 @pytest.mark.skipif(real.given() is not None, reason="the real operator is given")

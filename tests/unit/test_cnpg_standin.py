@@ -44,6 +44,21 @@ def test_a_new_cluster_begins_with_one_instance() -> None:
     assert next_of(waiting) == observed.Actions()
 
 
+def test_a_cluster_that_lost_its_claims_gets_no_empty_instance() -> None:
+    """Where there were instances and there is no volume any more, nothing is made, and the phase says why."""
+    lost = Observed({}, {}, "main-db-1", 2)
+    assert next_of(lost) == observed.Actions()
+    assert observed.status(cluster(), lost, {"currentPrimary": "main-db-1"})["phase"] == observed.UNRECOVERABLE
+
+
+def test_a_new_cluster_is_encoded_as_it_is_asked_for() -> None:
+    """``bootstrap.initdb`` names encoding and locale; CloudNativePG's own are UTF8 and C."""
+    asked = {"initdb": {"encoding": "LATIN1", "localeCollate": "POSIX"}}
+    for spec, expected in ((cluster(), "UTF8 C C C"), (cluster(bootstrap=asked), "LATIN1 C POSIX C")):
+        options = patroni.configuration(spec)["bootstrap"]["initdb"]
+        assert " ".join(value for each in options for value in each.values()) == expected
+
+
 def test_a_replica_joins_when_the_primary_is_ready() -> None:
     """The next instance is made once the lease and the label agree on a primary that serves."""
     seen = Observed({"main-db-1": pod("primary")}, {"main-db-1": CLAIM}, "main-db-1", 1)

@@ -20,6 +20,7 @@ SETTING_UP = "Setting up primary"
 FAILING_OVER = "Failing over"
 JOINING = "Creating a new replica"
 WAITING = "Waiting for the instances to become active"
+UNRECOVERABLE = "Cluster is unrecoverable and needs manual intervention"
 """CloudNativePG's phases, in its words (api/v1/cluster_types.go)."""
 
 
@@ -70,7 +71,8 @@ def actions(spec: ClusterSpec, seen: Observed, operator_image: str) -> Actions:
     An instance is its volume claim. One whose pod is gone gets a pod again, which waits for the volume's node where
     that is lost; only when the claim is gone is there a new instance, with a new number, as with CloudNativePG. A
     primary's pod waits until a ready replica has succeeded it.
-    Replicas are added one by one, when there is a primary to copy.
+    Replicas are added one by one, when there is a primary to copy. A cluster that had instances and has no claims has
+    lost its data: an empty instance in its place would look as if it had not.
     """
     claims = {name: claim for name, claim in seen.claims.items() if not is_leaving(claim)}
     ended = tuple(
@@ -82,7 +84,7 @@ def actions(spec: ClusterSpec, seen: Observed, operator_image: str) -> Actions:
         spec.number(name) for name in sorted(claims) if name not in seen.pods and not _is_being_succeeded(seen, name)
     )
     new: tuple[int, ...] = ()
-    if not seen.claims or (len(claims) < spec.instances and _may_join(seen, claims)):
+    if (not seen.claims and not _is_lost(seen)) or (len(claims) < spec.instances and _may_join(seen, claims)):
         new = (seen.last_number + 1,)
     return Actions(
         new_claims=new,
@@ -92,6 +94,10 @@ def actions(spec: ClusterSpec, seen: Observed, operator_image: str) -> Actions:
         relabelled=_mislabelled(seen),
         replaced=_outdated(spec, seen, operator_image),
     )
+
+
+def _is_lost(seen: Observed) -> bool:
+    return seen.last_number > 0 and not seen.claims
 
 
 def _is_being_succeeded(seen: Observed, name: str) -> bool:
@@ -162,6 +168,8 @@ def status(spec: ClusterSpec, seen: Observed, before: Object) -> Object:
 
 
 def _phase(spec: ClusterSpec, seen: Observed, leader: str | None, before: Object, *, healthy: bool) -> str:
+    if _is_lost(seen):
+        return UNRECOVERABLE
     if healthy:
         return HEALTHY
     if leader is None:

@@ -72,8 +72,12 @@ def configuration(spec: ClusterSpec) -> dict[str, Any]:
                     "parameters": {**PARAMETERS, **spec.parameters},
                 },
             },
-            # CloudNativePG's defaults for a new cluster.
-            "initdb": [{"encoding": "UTF8"}, {"locale": "C"}],
+            "initdb": [
+                {"encoding": spec.bootstrap.encoding},
+                {"locale": "C"},
+                {"lc-collate": spec.bootstrap.collate},
+                {"lc-ctype": spec.bootstrap.ctype},
+            ],
             "post_init": "python3 /controller/instance.py bootstrap",
         },
         "postgresql": {

@@ -31,6 +31,9 @@ class Bootstrap:
     secret: str
     post_init: tuple[str, ...] = ()
     post_init_application: tuple[str, ...] = ()
+    encoding: str = "UTF8"
+    collate: str = "C"
+    ctype: str = "C"
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,9 @@ def parse(cluster: Object) -> ClusterSpec:
             secret=initdb.get("secret", {}).get("name") or f"{name}-app",
             post_init=tuple(initdb.get("postInitSQL", ())),
             post_init_application=tuple(initdb.get("postInitApplicationSQL", ())),
+            encoding=initdb.get("encoding") or "UTF8",
+            collate=initdb.get("localeCollate") or "C",
+            ctype=initdb.get("localeCType") or "C",
         ),
         affinity=spec.get("affinity", {}),
         superuser_access=bool(spec.get("enableSuperuserAccess", False)),
