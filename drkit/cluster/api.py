@@ -31,9 +31,12 @@ LARGEST_PAGE: Final = 4 * 1024 * 1024
 _FEWER: Final = 8
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
 _GONE: Final = 410
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
 _FAILED: Final = 400
 _SHOWN: Final = 400
 _HINTS: Final = {
@@ -125,11 +128,34 @@ class HttpApi:
     def apply(self, path: str, obj: Object, *, dry_run: bool) -> Object:
         """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
-        headers = {"Accept": _JSON, "Content-Type": _APPLY}
         # As YAML, not as JSON: the server reads it with a YAML parser, which breaks lines inside JSON's text at U+0085.
-        body = emit(obj).encode()
+        return self._change("PATCH", path, query, _APPLY, emit(obj).encode())
+
+    def patch(self, path: str, patch: Object) -> Object:
+        """Merge into one object that is there (RFC 7386: lists are replaced, ``None`` removes), and return it."""
+        return self._change("PATCH", path, {"fieldManager": FIELD_MANAGER}, _MERGE, json.dumps(patch).encode())
+
+    def delete(self, path: str, *, uid: str = "", orphan: bool = False, now: bool = False) -> bool:
+        """Let one object be deleted, and say whether it was there."""
+        options: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        options["propagationPolicy"] = "Orphan" if orphan else "Background"
+        if now:
+            options["gracePeriodSeconds"] = 0
+        if uid:
+            options["preconditions"] = {"uid": uid}
         try:
-            answer = self._transport.request("PATCH", f"{path}?{urlencode(query)}", headers=headers, body=body)
+            self._change("DELETE", path, {}, _JSON, json.dumps(options).encode())
+        except KubeRefused as error:
+            if error.status == _NOT_FOUND or (uid and error.status == _CONFLICT):
+                return False
+            raise
+        return True
+
+    def _change(self, method: str, path: str, query: Mapping[str, str], kind: str, body: bytes) -> Object:
+        """The answer to a request that changes something, and may be repeated."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        try:
+            answer = self._transport.request(method, target, headers={"Accept": _JSON, "Content-Type": kind}, body=body)
         except TooLarge:
             raise self._too_large(path) from None
         return self._object(path, answer)

@@ -118,6 +118,24 @@ class Api(Protocol):
         """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
         ...
 
+    def patch(self, path: str, patch: Object) -> Object:
+        """Merge into one object that is there (RFC 7386: lists are replaced, ``None`` removes), and return it.
+
+        A ``metadata.resourceVersion`` in the patch makes it one for that version alone; any other is refused with 409.
+        """
+        ...
+
+    def delete(self, path: str, *, uid: str = "", orphan: bool = False, now: bool = False) -> bool:
+        """Let one object be deleted, and say whether it was there. It may stay for as long as a finalizer holds it.
+
+        Args:
+            path: where it is.
+            uid: only the object with this one: another that has its name by now is left alone, and was not there.
+            orphan: whether what it owns stays.
+            now: without the time that a pod gets to end, and without waiting for its node's word.
+        """
+        ...
+
 
 class Kube(Api, Protocol):
     """The API with what runs in its pods."""

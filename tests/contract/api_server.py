@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
 
 import yaml
 
@@ -19,7 +20,7 @@ from drkit.cluster.kube import Object, Resource
 from drkit.cluster.kubeconfig import Access, Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 LIST_VERBS = frozenset({"get", "list", "create", "patch", "delete"})
 _OBJECT = re.compile(r"(/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/([^/]+))?/([^/]+)(?:/([^/]+))?")
@@ -84,8 +85,9 @@ class MemoryApi:
         """Put objects there, behind those that are."""
         self.objects.setdefault(kind.path, []).extend(objects)
 
-    def answer(self, method: str, target: str, accept: str, body: bytes) -> tuple[int, str, Any]:
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, Any]:
         """Status, content type and document."""
+        accept = headers.get("Accept", "")
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         path = parts.path
@@ -102,7 +104,7 @@ class MemoryApi:
         match = _OBJECT.fullmatch(path)
         if match and match[4] is None and f"{match[1]}/{match[3]}" in {each.path for each in self.resources}:
             return self._list(f"{match[1]}/{match[3]}", match[2], query)
-        return self._one(method, path, query, body)
+        return self._one(method, path, query, headers.get("Content-Type", ""), body)
 
     def _versions(self) -> list[str]:
         return list(dict.fromkeys(each.api_version for each in self.resources))
@@ -162,22 +164,57 @@ class MemoryApi:
             metadata |= {"continue": str(end), "remainingItemCount": len(found) - end}
         return 200, _JSON, {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[start:end] or None}
 
-    def _one(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, str, Any]:
+    def _one(self, method: str, path: str, query: dict[str, str], kind: str, body: bytes) -> tuple[int, str, Any]:
         match = _OBJECT.fullmatch(path)
-        kind = next((each for each in self.resources if match and each.path == f"{match[1]}/{match[3]}"), None)
-        if match is None or kind is None or match[4] is None:
+        served = next((each for each in self.resources if match and each.path == f"{match[1]}/{match[3]}"), None)
+        if match is None or served is None or match[4] is None:
             return 404, _JSON, _status(404, "the server could not find the requested resource")
-        namespace, name = unquote(match[2] or ""), unquote(match[4])
-        there = self.objects.setdefault(kind.path, [])
-        found = next((each for each in there if _key(each) == (namespace, name)), None)
-        if method == "PATCH":
+        key = unquote(match[2] or ""), unquote(match[4])
+        there = self.objects.setdefault(served.path, [])
+        found = next((each for each in there if _key(each) == key), None)
+        if method == "PATCH" and kind == "application/apply-patch+yaml":
             applied: Object = yaml.safe_load(body)
-            if _key(applied) != (namespace, name):
+            if _key(applied) != key:
                 return 400, _JSON, _status(400, "the name of the object does not match the name on the URL")
+            applied["metadata"]["uid"] = found["metadata"].get("uid") if found else str(uuid4())
             if query.get("dryRun") != "All":
-                self.objects[kind.path] = [each for each in there if each is not found] + [applied]
+                self.objects[served.path] = [each for each in there if each is not found] + [applied]
             return 200 if found else 201, _JSON, applied
-        return (200, _JSON, found) if found else (404, _JSON, _status(404, f'{kind.plural} "{name}" not found'))
+        if found is None:
+            return 404, _JSON, _status(404, f'{served.plural} "{key[1]}" not found')
+        if method == "GET":
+            return 200, _JSON, found
+        return self._delete(there, found, body) if method == "DELETE" else _merged(found, body)
+
+    @staticmethod
+    def _delete(there: list[Object], found: Object, body: bytes) -> tuple[int, str, Any]:
+        uid = json.loads(body).get("preconditions", {}).get("uid")
+        if uid not in {None, found["metadata"].get("uid")}:
+            return 409, _JSON, _status(409, "Precondition failed: UID in precondition")
+        there.remove(found)
+        return 200, _JSON, found
+
+
+def _merged(found: Object, body: bytes) -> tuple[int, str, Any]:
+    change: Object = json.loads(body)
+    version = change.get("metadata", {}).pop("resourceVersion", None)
+    if version not in {None, found["metadata"].get("resourceVersion")}:
+        return 409, _JSON, _status(409, "the object has been modified")
+    merge(found, change)
+    return 200, _JSON, found
+
+
+def merge(into: dict[str, Any], change: dict[str, Any]) -> None:
+    """A JSON merge patch (RFC 7386)."""
+    for name, value in change.items():
+        if value is None:
+            into.pop(name, None)
+        elif isinstance(value, dict):
+            if not isinstance(into.get(name), dict):
+                into[name] = {}
+            merge(into[name], value)
+        else:
+            into[name] = value
 
 
 _JSON = "application/json"
@@ -216,6 +253,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._serve()
 
+    def do_DELETE(self) -> None:
+        self._serve()
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the overridden parameter
         """Say nothing."""
 
@@ -234,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
             content = fault.body or json.dumps(_status(fault.status, "told to fail")).encode()
             self._send(fault.status, {"Content-Type": _JSON, **fault.headers}, content)
             return
-        status, kind, document = api.answer(self.command, self.path, self.headers.get("Accept", ""), body)
+        status, kind, document = api.answer(self.command, self.path, dict(self.headers), body)
         content = json.dumps(document).encode()
         headers = {"Content-Type": kind}
         if "gzip" in self.headers.get("Accept-Encoding", ""):

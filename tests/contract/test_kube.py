@@ -126,6 +126,52 @@ def test_a_dry_run_leaves_nothing(api: Api) -> None:
     assert caught.value.status == 404
 
 
+def test_a_patch_merges(api: Api) -> None:
+    """What a patch names is changed or removed, all else stays; a second time changes nothing."""
+    path = CONFIG_MAPS.object_path(NAME, "patched")
+    api.apply(path, config_map("patched", kept="1", changed="1", removed="1"), dry_run=False)
+    for _ in range(2):
+        answer = api.patch(path, {"data": {"changed": "ä\x85", "removed": None}})
+        assert answer["data"] == api.get(path)["data"] == {"kept": "1", "changed": "ä\x85"}
+
+
+def test_only_what_is_there_can_be_patched(api: Api) -> None:
+    """A patch makes no object."""
+    with pytest.raises(KubeRefused) as caught:
+        api.patch(CONFIG_MAPS.object_path(NAME, "never-there"), {"data": {"a": "b"}})
+    assert caught.value.status == 404
+
+
+def test_a_patch_of_another_version_is_refused(api: Api) -> None:
+    """A patch that names a version that is not the object's own changes nothing."""
+    path = CONFIG_MAPS.object_path(NAME, "versioned")
+    api.apply(path, config_map("versioned", a="1"), dry_run=False)
+    with pytest.raises(KubeRefused) as caught:
+        api.patch(path, {"metadata": {"resourceVersion": "1"}, "data": {"a": "2"}})
+    assert caught.value.status == 409
+    assert api.get(path)["data"] == {"a": "1"}
+
+
+@pytest.mark.parametrize(("orphan", "now"), [(False, False), (True, False), (False, True)])
+def test_what_was_deleted_is_gone(api: Api, *, orphan: bool, now: bool) -> None:
+    """Deleting says whether there was anything, so that it can be done twice."""
+    path = CONFIG_MAPS.object_path(NAME, "deleted")
+    api.apply(path, config_map("deleted"), dry_run=False)
+    assert api.delete(path, orphan=orphan, now=now)
+    while "deleted" in [each["metadata"]["name"] for each in items(api, CONFIG_MAPS.path)]:
+        pass  # a finalizer of the server's own, while it lets what it owns go
+    assert not api.delete(path, orphan=orphan, now=now)
+
+
+def test_another_object_of_the_name_is_not_deleted(api: Api) -> None:
+    """With a uid only that one object is deleted."""
+    path = CONFIG_MAPS.object_path(NAME, "another")
+    uid = api.apply(path, config_map("another"), dry_run=False)["metadata"]["uid"]
+    assert not api.delete(path, uid=str(uuid4()))
+    assert api.get(path)["metadata"]["uid"] == uid
+    assert api.delete(path, uid=uid)
+
+
 def test_odd_names_reach_the_server_as_they_are(api: Api) -> None:
     """A name with every character that Kubernetes allows in one is found under its own path."""
     name = "a.b-c." + "x" * 247
