@@ -81,12 +81,16 @@ class KubeRefused(SourceFailed):
 
     Args:
         status: HTTP's, such as 403.
-        causes: what it names one by one.
+        said: the server's own words, which are the message's end; they may quote values of the object.
+        causes: what it names one by one; likewise.
     """
 
-    def __init__(self, status: int, message: str, hint: str = "", causes: tuple[Cause, ...] = ()) -> None:
+    def __init__(
+        self, status: int, message: str, hint: str = "", said: str = "", causes: tuple[Cause, ...] = ()
+    ) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.said = said or message
         self.causes = causes
 
 

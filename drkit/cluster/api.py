@@ -204,6 +204,7 @@ class HttpApi:
             answer.status,
             f"the API at {self.server} answered {answer.status} to {where}: {said}",
             _HINTS.get(answer.status, ""),
+            said,
             _causes(found),
         )
 
