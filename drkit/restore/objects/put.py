@@ -90,16 +90,16 @@ class Putting:
         if live is not None and live["metadata"].get("deletionTimestamp"):
             raise NotPut("the one that is there is being deleted", again=True)
         try:
-            return self._apply(entry, path, wish)
+            return self._apply(entry, path, wish, live)
         except KubeRefused as error:
             live = get(self.api, path) if refusal.is_unchangeable(error) else None
             if live is None:
                 raise
             return self._replace(entry, path, wish, live, error)
 
-    def _apply(self, entry: Entry, path: str, wish: Object) -> Put:
+    def _apply(self, entry: Entry, path: str, wish: Object, live: Object | None) -> Put:
         try:
-            self.api.apply(path, wish, dry_run=False, take_over=False)
+            answer = self.api.apply(path, wish, dry_run=False, take_over=False)
         except KubeRefused as error:
             if not refusal.is_conflict(error):
                 raise
@@ -109,7 +109,9 @@ class Putting:
                 return Put(How.LEFT, why)
             self.api.apply(path, wish, dry_run=False)
             return Put(How.APPLIED, taken_over=refusal.owners(error))
-        return Put(How.APPLIED)
+        # The server writes nothing where nothing changes, such as where it has only added defaults of its own.
+        unchanged = live is not None and _version(live) == _version(answer)
+        return Put(How.EQUAL if unchanged else How.APPLIED)
 
     def _replace(self, entry: Entry, path: str, wish: Object, live: Object, error: KubeRefused) -> Put:
         fields = ", ".join(refusal.unchangeable(error, entry.kind, strip(live), wish))
@@ -128,3 +130,7 @@ class Putting:
             process.pause(_GLANCE_SECONDS)
         self.api.apply(path, wish, dry_run=False)
         return Put(How.REPLACED, fields)
+
+
+def _version(obj: Object) -> str:
+    return str(obj["metadata"].get("resourceVersion"))
