@@ -16,6 +16,7 @@ from drkit.cluster.kube import Resource
 from drkit.errors import RestoreFailed
 from drkit.restore.objects.apply import apply
 from drkit.restore.objects.gather import gather
+from drkit.restore.objects.prove import prove
 from tests.lab import every_kind
 from tests.lab.planes import Plane, plane
 from tests.lab.waiting import until
@@ -76,6 +77,10 @@ def test_a_fresh_cluster_becomes_the_old_one(sealed: Exported, new: Plane) -> No
         different = [path for path, content in files(sealed).items() if files(again)[path] != content]
         assert different == []
         second = apply(new.api, objects)
+        proof = prove(new.api, objects, sealed.details)
+    assert proof.equal
+    assert [kind for kind in proof.kinds if kind.extra or kind.kept or kind.found != kind.sealed] == []
+    assert sum(kind.sealed for kind in proof.kinds) == len(files(sealed))
     assert second.applied == 0
     assert second.equal == len(files(sealed))
 
@@ -374,3 +379,33 @@ def test_what_the_transform_makes_is_applied(new: Plane) -> None:
     assert (done.applied, done.left_out) == (2, 1)
     assert new.api.get("/api/v1/namespaces/shop/configmaps/a")["data"] == {"held": "yes"}
     assert new.objects("/api/v1/namespaces/shop/secrets") == []
+
+
+def test_what_is_not_as_it_was_sealed_is_named(sealed: Exported, new: Plane) -> None:
+    """The proof names each object that is missing, different with its fields, left to the cluster, or not sealed."""
+    with gathered(sealed) as objects:
+        apply(new.api, objects)
+        space = f"{PREFIX}-in"
+        new.kubectl("delete", "-n", space, "configmap/configmap", "ingress/ingress")
+        new.kubectl("patch", "-n", space, "secret/secret", "-p", '{"data": {"password": "b3RoZXI="}}')
+        new.kubectl("create", "configmap", "-n", space, "more")
+        new.kubectl("label", "clusterrole", "view", "more=yes")
+        proof = prove(new.api, objects, sealed.details)
+        of_one = {kind.kind: kind for kind in proof.kinds}
+
+        def without(obj: Object) -> Object | None:
+            return None if obj["kind"] in {"ConfigMap", "Ingress", "Secret"} else obj
+
+        left_out = prove(new.api, objects, sealed.details, without)
+    assert not proof.complete
+    assert of_one["core/configmaps"].missing == (f"{space}/configmap",)
+    assert of_one["core/configmaps"].extra == (f"{space}/more",)
+    assert of_one["networking.k8s.io/ingresses"].missing == (f"{space}/ingress",)
+    changes = [
+        (each.name, field.path, field.after) for each in of_one["core/secrets"].different for field in each.fields
+    ]
+    assert changes == [("secret", "data.password", "(secret)")]
+    assert of_one["rbac.authorization.k8s.io/clusterroles"].kept == ("view",)
+    assert sum(len(kind.missing) + len(kind.different) for kind in proof.kinds) == 3
+    assert left_out.equal
+    assert {kind.kind: kind.left_out for kind in left_out.kinds}["networking.k8s.io/ingresses"] == 1
