@@ -14,6 +14,7 @@ import pytest
 
 from drkit.cluster.kube import Resource
 from drkit.errors import RestoreFailed
+from drkit.restore.objects import parts, rename
 from drkit.restore.objects.apply import apply
 from drkit.restore.objects.gather import gather
 from drkit.restore.objects.prove import prove
@@ -409,3 +410,19 @@ def test_what_is_not_as_it_was_sealed_is_named(sealed: Exported, new: Plane) -> 
     assert sum(len(kind.missing) + len(kind.different) for kind in proof.kinds) == 3
     assert left_out.equal
     assert {kind.kind: kind.left_out for kind in left_out.kinds}["networking.k8s.io/ingresses"] == 1
+
+
+def test_a_namespace_comes_back_under_another_name(sealed: Exported, new: Plane) -> None:
+    """A namespace and the definition that it needs are a part; under its new name all of it is there and equal."""
+    definition = every_kind.definition(PREFIX)["metadata"]["name"]
+    only = [parts.parse(f"manifests/{PREFIX}-in"), parts.parse(f"manifests/-/CustomResourceDefinition/{definition}")]
+    chosen = rename.renamed(parts.select(sealed.wished, only), {f"{PREFIX}-in": "copy"})
+    with gather(chosen) as objects:
+        done = apply(new.api, objects)
+        assert prove(new.api, objects).equal
+    there = new.export()
+    copied = [path for path in files(there) if "/namespaces/copy/" in path]
+    assert len(copied) == len([path for path in files(sealed) if f"/namespaces/{PREFIX}-in/" in path])
+    assert not [path for path in files(there) if f"/namespaces/{PREFIX}-in/" in path]
+    # The namespace and the definition, without what is in every namespace; nothing else of the whole cluster.
+    assert done.applied + done.equal == len(copied) + 2
