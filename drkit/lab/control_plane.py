@@ -55,6 +55,11 @@ class ControlPlane:
     programs: Path
     _processes: _Processes
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process of each component."""
+        return self._processes.pids()
+
     def stop_api(self) -> None:
         """Kill the API server, as a crash does."""
         self._processes.kill(_API)
@@ -85,6 +90,9 @@ class _Processes:
     def kill(self, name: str) -> None:
         self._running[name].kill()
         process.stop(self._running.pop(name))
+
+    def pids(self) -> dict[str, int]:
+        return {name: child.pid for name, child in self._running.items()}
 
     def ended(self) -> str:
         """The name and last words of one that ended; empty while all run."""
