@@ -121,6 +121,11 @@ class Meter:
         self._sessions = servers[sessions]
         self._patience = patience
 
+    def beside(self, servers: Mapping[str, int]) -> Meter:
+        """One for which the work of these servers counts too."""
+        sessions = next(name for name, pid in self._servers.items() if pid == self._sessions)
+        return Meter({**self._servers, **servers}, sessions, self._patience)
+
     def run(self, jobs: Sequence[Pipeline], directory: Path) -> Measured:
         """Run pipelines one after the other and measure them as one.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
@@ -67,16 +67,31 @@ class KubeUnreachable(SourceFailed):
     """The cluster's API does not answer."""
 
 
+class Cause(NamedTuple):
+    """One of the reasons that an API gives, as it spells them."""
+
+    reason: str
+    """Such as ``FieldManagerConflict``."""
+    field: str
+    message: str
+
+
 class KubeRefused(SourceFailed):
     """The cluster's API answered with an error.
 
     Args:
         status: HTTP's, such as 403.
+        said: the server's own words, which are the message's end; they may quote values of the object.
+        causes: what it names one by one; likewise.
     """
 
-    def __init__(self, status: int, message: str, hint: str = "") -> None:
+    def __init__(
+        self, status: int, message: str, hint: str = "", said: str = "", causes: tuple[Cause, ...] = ()
+    ) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.said = said or message
+        self.causes = causes
 
 
 class KubeExpired(KubeRefused):

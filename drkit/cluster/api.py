@@ -10,8 +10,8 @@ from drkit.clock import SystemClock
 from drkit.cluster import discovery
 from drkit.cluster.execution import execute
 from drkit.cluster.kube import Discovery
-from drkit.cluster.transport import LARGEST_BYTES, TooLarge, Transport
-from drkit.errors import DrkitError, KubeExpired, KubeRefused, KubeUnreachable
+from drkit.cluster.transport import LARGEST_BYTES, POLITE, TooLarge, Transport
+from drkit.errors import Cause, DrkitError, KubeExpired, KubeRefused, KubeUnreachable
 from drkit.manifests.emit import emit
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drkit.cluster.execution import PodExecution
     from drkit.cluster.kube import Object, Resource
     from drkit.cluster.kubeconfig import Access
-    from drkit.cluster.transport import Answer, Connection
+    from drkit.cluster.transport import Answer, Connection, Limits
 
 FIELD_MANAGER: Final = "drkit"
 PAGE: Final = 500
@@ -125,9 +125,10 @@ class HttpApi:
         # One object can be as large as the API lets it; so can a list whose server does not know of pages.
         return self._ask(f"{path}?{urlencode({**query, 'limit': 1})}"), 1
 
-    def apply(self, path: str, obj: Object, *, dry_run: bool) -> Object:
-        """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+    def apply(self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True) -> Object:
+        """Server-side apply of one object as the field manager ``drkit``."""
+        query = {"fieldManager": FIELD_MANAGER} | ({"force": "true"} if take_over else {})
+        query |= {"dryRun": "All"} if dry_run else {}
         # As YAML, not as JSON: the server reads it with a YAML parser, which breaks lines inside JSON's text at U+0085.
         return self._change("PATCH", path, query, _APPLY, emit(obj).encode())
 
@@ -203,6 +204,8 @@ class HttpApi:
             answer.status,
             f"the API at {self.server} answered {answer.status} to {where}: {said}",
             _HINTS.get(answer.status, ""),
+            said,
+            _causes(found),
         )
 
     def _malformed(self, path: str) -> NoReturn:
@@ -215,6 +218,13 @@ class HttpApi:
         return KubeRefused(0, f"the API at {self.server} answered {path.partition('?')[0]} with more than drkit reads")
 
 
+def _causes(found: Any) -> tuple[Cause, ...]:
+    details = found.get("details") if isinstance(found, dict) else None
+    causes = details.get("causes") if isinstance(details, dict) else None
+    named = [each for each in causes if isinstance(each, dict)] if isinstance(causes, list) else []
+    return tuple(Cause(*(str(each.get(key) or "") for key in ("reason", "field", "message"))) for each in named)
+
+
 def _are_objects(items: Any) -> bool:
     return items is None or (isinstance(items, list) and all(isinstance(item, dict) for item in items))
 
@@ -223,6 +233,6 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(text)  # NaN and Infinity, which Python reads and JSON does not have
 
 
-def connect(access: Access) -> HttpApi:
+def connect(access: Access, limits: Limits = POLITE) -> HttpApi:
     """The API that a kubeconfig describes. Nothing is asked of it yet."""
-    return HttpApi(Transport(access, SystemClock()))
+    return HttpApi(Transport(access, SystemClock(), limits=limits))

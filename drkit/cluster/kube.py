@@ -114,8 +114,16 @@ class Api(Protocol):
         """
         ...
 
-    def apply(self, path: str, obj: Object, *, dry_run: bool) -> Object:
-        """Server-side apply of one object as the field manager ``drkit``; on conflict its fields are taken over."""
+    def apply(self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True) -> Object:
+        """Server-side apply of one object as the field manager ``drkit``.
+
+        Args:
+            path: where it is.
+            obj: what is wished of it.
+            dry_run: whether it is only tried.
+            take_over: whether fields that another manager wishes otherwise become drkit's. Where they are to stay, the
+                API refuses with 409, and each such field is among the causes.
+        """
         ...
 
     def patch(self, path: str, patch: Object) -> Object:

@@ -23,14 +23,9 @@ if TYPE_CHECKING:
     from drkit.clock import Clock
     from drkit.cluster.kubeconfig import Access
 
-CONNECTIONS: Final = 4
-"""At most so many requests at a time."""
 ATTEMPTS: Final = 6
 LONGEST_WAIT: Final = 30.0
 """Seconds before another try, whatever ``Retry-After`` says."""
-_RATE: Final = 50.0
-"""Requests in a second, and twice that at once: what kubectl allows itself is 50 and 300."""
-_BURST: Final = 100.0
 _FIRST_WAIT: Final = 0.2
 _CONNECT_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 60.0
@@ -40,6 +35,22 @@ _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
 _PASSING: Final = frozenset({_TOO_MANY, 502, 503, 504})
 """Statuses that pass by themselves. 500 too where nothing was asked to change: a webhook's refusal is one as well."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is asked of a server."""
+
+    connections: int
+    """At most so many requests at a time."""
+    rate: float
+    """Requests in a second, and twice that at once."""
+
+
+POLITE: Final = Limits(connections=4, rate=50.0)
+"""Beside others who need the server; kubectl allows itself 50 a second and 300 at once."""
+ALONE: Final = Limits(connections=8, rate=5000.0)
+"""For a server that has nothing else to do, such as a new cluster's: it sets the pace itself, with 429."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +86,19 @@ class TooLarge(Exception):
 class Pace:
     """Lets requests through at a bounded rate (a token bucket). Safe to use from several threads."""
 
-    def __init__(self, clock: Clock, pause: Callable[[float], None]) -> None:
-        self._clock, self._pause = clock, pause
+    def __init__(self, rate: float, clock: Clock, pause: Callable[[float], None]) -> None:
+        self._rate, self._clock, self._pause = rate, clock, pause
         self._lock = threading.Lock()
-        self._free = _BURST
+        self._free = 2 * rate
         self._at = clock.monotonic()
 
     def wait(self) -> None:
         """Return when the next request may leave."""
         with self._lock:
             now = self._clock.monotonic()
-            self._free = min(_BURST, self._free + (now - self._at) * _RATE) - 1
+            self._free = min(2 * self._rate, self._free + (now - self._at) * self._rate) - 1
             self._at = now
-            missing = -self._free / _RATE
+            missing = -self._free / self._rate
         if missing > 0:
             self._pause(missing)
 
@@ -105,13 +116,16 @@ class Transport:
         access: where it is.
         clock: the time.
         pause: waits so many seconds; raises ``KeyboardInterrupt`` where drkit is being ended.
+        limits: how much is asked of it.
     """
 
-    def __init__(self, access: Access, clock: Clock, pause: Callable[[float], None] = process.pause) -> None:
-        self._access = access
+    def __init__(
+        self, access: Access, clock: Clock, pause: Callable[[float], None] = process.pause, limits: Limits = POLITE
+    ) -> None:
+        self._access, self._limits = access, limits
         self._parts = urlsplit(access.server)
         self._identity = Identity(access, clock)
-        self._pace = Pace(clock, pause)
+        self._pace = Pace(limits.rate, clock, pause)
         self._pause = pause
         self._lock = threading.Lock()
         self._pool: urllib3.HTTPConnectionPool | None = None
@@ -221,11 +235,11 @@ class Transport:
         host, port = self._parts.hostname or "", self._parts.port
         timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
         if self._parts.scheme == "http":
-            return urllib3.HTTPConnectionPool(host, port, maxsize=CONNECTIONS, block=True, timeout=timeout)
+            return urllib3.HTTPConnectionPool(host, port, maxsize=self._limits.connections, block=True, timeout=timeout)
         return urllib3.HTTPSConnectionPool(
             host,
             port,
-            maxsize=CONNECTIONS,
+            maxsize=self._limits.connections,
             block=True,
             timeout=timeout,
             ssl_context=self._identity.context(),

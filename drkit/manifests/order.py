@@ -98,12 +98,17 @@ class Operators:
 
     def has(self, kind: Resource, obj: Object) -> bool:
         """Whether an object is an operator."""
-        if (kind.group, kind.plural) not in _RUNNING:
+        if not may_operate(kind):
             return False
         namespace = str(_at(obj, "metadata", "namespace"))
         pod = _at(obj, "spec", "template", "spec")
         account = str(_at(pod, "serviceAccountName") or "default")
         return namespace in self.service_namespaces or (namespace, account) in self.accounts
+
+
+def may_operate(kind: Resource) -> bool:
+    """Whether an object of the kind can be an operator: of all others the kind alone tells when they are applied."""
+    return (kind.group, kind.plural) in _RUNNING
 
 
 def phase(kind: Resource, obj: Object, operators: Operators) -> Phase:

@@ -132,6 +132,12 @@ def _endpoint_slice(_: Object, metadata: Mapping[str, Any]) -> str:
     return "made by its service" if made or _is_the_apis_own(metadata) else ""
 
 
+def _daemon_set(_: Object, metadata: Mapping[str, Any]) -> str:
+    # Its name ends with the service's uid, which is another one in a new cluster.
+    balances = "svccontroller.k3s.cattle.io/svcname" in _mapping(metadata, "labels")
+    return "made for its service by k3s's load balancer" if balances else ""
+
+
 def _service(_: Object, metadata: Mapping[str, Any]) -> str:
     return "made by the API server" if _is_the_apis_own(metadata) else ""
 
@@ -159,10 +165,14 @@ def _volume(_: Object, metadata: Mapping[str, Any]) -> str:
     return "made for its claim by a provisioner" if dynamic else ""
 
 
-def _helm_chart(obj: Object, _: Mapping[str, Any]) -> str:
+def is_packaged_chart(obj: Object) -> bool:
+    """Whether a HelmChart is one that k3s brings with it."""
     chart = _mapping(obj, "spec").get("chart")
-    packaged = isinstance(chart, str) and chart.startswith(_PACKAGED_CHART)
-    return "packaged with k3s" if packaged else ""
+    return isinstance(chart, str) and chart.startswith(_PACKAGED_CHART)
+
+
+def _helm_chart(obj: Object, _: Mapping[str, Any]) -> str:
+    return "packaged with k3s" if is_packaged_chart(obj) else ""
 
 
 _SPECIAL: Final[Mapping[tuple[str, str], Callable[[Object, Mapping[str, Any]], str]]] = {
@@ -173,6 +183,7 @@ _SPECIAL: Final[Mapping[tuple[str, str], Callable[[Object, Mapping[str, Any]], s
     ("", "services"): _service,
     ("", "persistentvolumes"): _volume,
     ("apiregistration.k8s.io", "apiservices"): _api_service,
+    ("apps", "daemonsets"): _daemon_set,
     ("batch", "jobs"): _job,
     ("discovery.k8s.io", "endpointslices"): _endpoint_slice,
     ("flowcontrol.apiserver.k8s.io", "flowschemas"): _flow,

@@ -67,6 +67,8 @@ class MemoryApi:
         self.headers: list[dict[str, str]] = []
         self.ignores_limit = False
         self.resource_version = 1000
+        self.lock = threading.Lock()
+        """Held while a request is answered: each is seen whole or not at all by the others."""
         self.on_request: Callable[[str], None] = lambda _: None
         self.url = ""
 
@@ -274,7 +276,8 @@ class _Handler(BaseHTTPRequestHandler):
             content = fault.body or json.dumps(_status(fault.status, "told to fail")).encode()
             self._send(fault.status, {"Content-Type": _JSON, **fault.headers}, content)
             return
-        status, kind, document = api.answer(self.command, self.path, dict(self.headers), body)
+        with api.lock:
+            status, kind, document = api.answer(self.command, self.path, dict(self.headers), body)
         content = json.dumps(document).encode()
         headers = {"Content-Type": kind}
         if "gzip" in self.headers.get("Accept-Encoding", ""):

@@ -54,9 +54,9 @@ class Killing(HttpApi):
         """See above."""
         return iter(self._counted(lambda: list(super(Killing, self).pages(path, selector=selector))))
 
-    def apply(self, path: str, obj: Object, *, dry_run: bool) -> Object:
+    def apply(self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True) -> Object:
         """See above."""
-        return self._counted(lambda: super(Killing, self).apply(path, obj, dry_run=dry_run))
+        return self._counted(lambda: super(Killing, self).apply(path, obj, dry_run=dry_run, take_over=take_over))
 
     def patch(self, path: str, patch: Object) -> Object:
         """See above."""

@@ -17,7 +17,9 @@ from drkit.cluster import k3s
 from drkit.datastore import postgresql
 from drkit.errors import RestoreFailed, TargetNotEmpty, WrongKey
 from drkit.postgres import load, programs
-from drkit.restore import aside
+from drkit.postgres.access import ByDsn
+from drkit.postgres.quoting import identifier
+from drkit.restore import aside, target
 from drkit.restore.etcd import machine
 from drkit.restore.stream import Whole, feed
 from drkit.restore.target import connected, maintenance
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from drkit.cluster.k3s import Settings
     from drkit.cluster.node import Node
     from drkit.points.descriptor import SourceEntry
-    from drkit.postgres.connection import Dsn
     from drkit.vault.port import Vault
 
 NOTE = "/etc/drkit/restore-datastore"
@@ -162,41 +163,38 @@ def restore_postgresql(
     if node.read(NOTE) == note:
         return
     with ExitStack() as stack:
-        dsn = postgresql.reached(stack, node, settings)
+        server = ByDsn(postgresql.reached(stack, node, settings), None, bin_dirs)
         begun = node.read(_BEGUN) == note
-        if not _has_objects(dsn):
+        if not _has_objects(server):
             node.write(_BEGUN, note, mode=0o600)
-            _load(dsn, archive, bin_dirs)
+            _load(server, archive)
         elif not begun:
             raise TargetNotEmpty(
-                f"{dsn.shown} holds a cluster's objects (the table kine) already; nothing was touched",
+                f"{server.shown} holds a cluster's objects (the table kine) already; nothing was touched",
                 "give an empty database: datastore-endpoint of the target",
             )
         # It was loaded in one transaction by the run that noted that it began: what is there is whole.
     node.write(NOTE, note, mode=0o600)
 
 
-def _has_objects(dsn: Dsn) -> bool:
+def _has_objects(server: ByDsn) -> bool:
     """Whether k3s's table is there; the database is made where it is not."""
-    from psycopg import sql  # noqa: PLC0415 - see Dsn.connect
-
-    with maintenance(dsn) as server:
-        if not aside.exists(server, dsn.database):
-            server.execute(sql.SQL("create database {}").format(sql.Identifier(dsn.database)))
-    with connected(dsn) as connection:
-        row = connection.execute("select pg_catalog.to_regclass('kine') is not null").fetchone()
-    return bool(row and row[0])
+    with maintenance(server) as session:
+        if not aside.exists(session, server.database):
+            session.execute(f"create database {identifier(server.database)}")
+    with connected(server) as session:
+        return bool(target.one(session, "select pg_catalog.to_regclass('kine') is not null")[0])
 
 
-def _load(dsn: Dsn, archive: Archive, bin_dirs: tuple[Path, ...]) -> None:
+def _load(server: ByDsn, archive: Archive) -> None:
     major = int(str(archive.source.details["versions"]["postgresql"]).partition(".")[0])
-    with connected(dsn) as connection:
-        major = max(major, connection.info.server_version // 10000)
+    with connected(server) as session:
+        major = max(major, target.major_of(session))
     # Whoever owned the table before, k3s's user of this server owns it now.
     options = ["--single-transaction", "--no-owner", "--no-privileges"]
-    with load.session(dsn) as (env, descriptors):
-        argv = load.arguments([programs.client("pg_restore", major, bin_dirs)], dsn, options)
-        sink = Sink(argv, env, descriptors)
+    with load.session(server.dsn) as (env, descriptors):
+        program = programs.client("pg_restore", major, server.bin_dirs)
+        sink = Sink(load.arguments([program], server.database, options), env, descriptors)
     try:
         feed(archive.vault, archive.source, sink.write)
         sink.finish()

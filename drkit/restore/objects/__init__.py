@@ -1,0 +1,1 @@
+"""A sealed export of manifests put back into a cluster's API."""

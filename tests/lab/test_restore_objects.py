@@ -1,0 +1,428 @@
+"""A sealed export put into a fresh cluster's API: real API servers, whose objects nobody runs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from drkit.cluster.kube import Resource
+from drkit.errors import RestoreFailed
+from drkit.restore.objects import parts, rename
+from drkit.restore.objects.apply import apply
+from drkit.restore.objects.gather import gather
+from drkit.restore.objects.prove import prove
+from tests.lab import every_kind
+from tests.lab.planes import Plane, plane
+from tests.lab.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from drkit.cluster.kube import Object
+    from drkit.restore.objects.gather import Gathered
+    from drkit.restore.objects.outcome import Applied
+    from tests.exported import Exported
+
+# Building their program needs what the lab needs.
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("control-plane")]
+
+PREFIX = "old"
+
+
+@pytest.fixture(scope="module")
+def sealed() -> Iterator[Exported]:
+    """The export of a cluster with an object of every built-in kind."""
+    with plane() as old:
+        definition = every_kind.definition(PREFIX)
+        old.make([definition])
+        old.kubectl("wait", "--for=condition=Established", f"crd/{definition['metadata']['name']}")
+        old.make(every_kind.objects(PREFIX, f"{PREFIX}-in"))
+        yield old.export()
+
+
+@pytest.fixture
+def new() -> Iterator[Plane]:
+    """A fresh cluster."""
+    with plane() as made:
+        yield made
+
+
+@contextmanager
+def gathered(exported: Exported) -> Iterator[Gathered]:
+    """Its objects as a restore has them."""
+    with gather(exported.wished) as found:
+        yield found
+
+
+def files(exported: Exported) -> dict[str, bytes]:
+    """The objects that a restore applies."""
+    return {path: content for path, content in exported.files.items() if path.startswith("objects/")}
+
+
+def test_a_fresh_cluster_becomes_the_old_one(sealed: Exported, new: Plane) -> None:
+    """Export, apply to a fresh cluster, export: every file is equal; a second run finds all there."""
+    with gathered(sealed) as objects:
+        first = apply(new.api, objects)
+        assert first.applied > 50
+        assert first.replaced == ()
+        again = new.export()
+        assert sorted(files(again)) == sorted(files(sealed))
+        different = [path for path, content in files(sealed).items() if files(again)[path] != content]
+        assert different == []
+        second = apply(new.api, objects)
+        proof = prove(new.api, objects, sealed.details)
+    assert proof.equal
+    assert [kind for kind in proof.kinds if kind.extra or kind.kept or kind.found != kind.sealed] == []
+    assert sum(kind.sealed for kind in proof.kinds) == len(files(sealed))
+    assert second.applied == 0
+    assert second.equal == len(files(sealed))
+
+
+@pytest.mark.parametrize("after", [3, 60, 150])
+def test_a_run_that_was_killed_is_finished_by_the_next(
+    sealed: Exported, new: Plane, tmp_path: Path, after: int
+) -> None:
+    """Killed with -9 after so many objects and run again, it ends as one that nobody disturbed."""
+    (tmp_path / "archive").write_bytes(sealed.archive)
+    (tmp_path / "details.json").write_text(json.dumps(sealed.details))
+    argv = [sys.executable, "-m", "tests.lab.apply_once", str(new.running.kubeconfig), str(tmp_path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if int(line) == after:
+                child.send_signal(signal.SIGKILL)
+                break
+    assert child.returncode == -signal.SIGKILL
+    with gathered(sealed) as objects:
+        apply(new.api, objects)
+    assert files(new.export()) == files(sealed)
+
+
+def test_an_api_server_that_crashes_is_waited_for(sealed: Exported, new: Plane) -> None:
+    """The API server dies in the middle and comes back: the run goes on where it was, and nothing is lacking."""
+    died = threading.Event()
+
+    def crash(done: int, _: int) -> None:
+        if done == 100:
+            new.running.stop_api()
+            died.set()
+
+    def come_back() -> None:
+        died.wait()
+        new.running.start_api()
+
+    with gathered(sealed) as objects:
+        thread = threading.Thread(target=come_back)
+        thread.start()
+        try:
+            apply(new.api, objects, progress=crash)
+        finally:
+            died.set()
+            thread.join()
+    assert files(new.export()) == files(sealed)
+
+
+NAMESPACE: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"a": "b"}}}
+
+
+def resource(api_version: str, plural: str, kind: str, *, namespaced: bool = True) -> Resource:
+    """A kind."""
+    group, _, version = api_version.rpartition("/")
+    return Resource(group, version, plural, kind, namespaced, frozenset({"create", "list"}))
+
+
+def in_shop(api_version: str, plural: str, kind: str, name: str, **rest: Any) -> tuple[Resource, Object]:
+    """An object in the namespace of these tests."""
+    obj = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "shop"}, **rest}
+    return resource(api_version, plural, kind), obj
+
+
+def of_all(api_version: str, plural: str, kind: str, name: str, **rest: Any) -> tuple[Resource, Object]:
+    """An object of the whole cluster."""
+    obj = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **rest}
+    return resource(api_version, plural, kind, namespaced=False), obj
+
+
+SHOP = resource("v1", "namespaces", "Namespace", namespaced=False), NAMESPACE
+
+
+def put(to: Plane, *found: tuple[Resource, Object], **options: Any) -> Applied:
+    """Apply these objects as a restore does."""
+    with gather(found) as objects:
+        return apply(to.api, objects, **options)
+
+
+def pod(secret: str) -> Object:
+    """A template whose environment holds what no message may show."""
+    container = {"name": "main", "image": "example.com/a:1", "env": [{"name": "PASSWORD", "value": secret}]}
+    return {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [container], "restartPolicy": "Never"}}
+
+
+def claim(size: str) -> dict[str, Any]:
+    """A claim's wishes."""
+    return {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}, "storageClassName": "a"}
+
+
+def test_what_cannot_be_changed_is_named_and_left(new: Plane) -> None:
+    """Where another object is there that cannot become the wished one, the field is named, without what it holds."""
+    sets = {"selector": {"matchLabels": {"app": "a"}}, "serviceName": "a", "replicas": 0}
+    running = {**pod("hidden-1"), "spec": {**pod("hidden-1")["spec"], "restartPolicy": "Always"}}
+    old = [
+        in_shop("batch/v1", "jobs", "Job", "job", spec={"suspend": True, "template": pod("hidden-1")}),
+        in_shop("apps/v1", "statefulsets", "StatefulSet", "set", spec={**sets, "template": running}),
+        in_shop("v1", "persistentvolumeclaims", "PersistentVolumeClaim", "claim", spec=claim("2Mi")),
+        in_shop("v1", "services", "Service", "service", spec={"ports": [{"port": 80}]}),
+        in_shop("v1", "pods", "Pod", "pod", spec=pod("hidden-1")["spec"]),
+    ]
+    wished = [
+        in_shop("batch/v1", "jobs", "Job", "job", spec={"suspend": True, "template": pod("hidden-2")}),
+        in_shop(
+            "apps/v1", "statefulsets", "StatefulSet", "set", spec={**sets, "serviceName": "b", "template": running}
+        ),
+        in_shop("v1", "persistentvolumeclaims", "PersistentVolumeClaim", "claim", spec=claim("1Mi")),
+        in_shop("v1", "services", "Service", "service", spec={"clusterIP": "None", "ports": [{"port": 80}]}),
+        in_shop("v1", "pods", "Pod", "pod", spec=pod("hidden-2")["spec"]),
+        in_shop("v1", "configmaps", "ConfigMap", "other", data={"a": "b"}),
+    ]
+    put(new, SHOP, *old)
+    assert put(new, SHOP, *old).replaced == ()
+    with pytest.raises(RestoreFailed) as caught:
+        put(new, SHOP, *wished)
+    said = caught.value.message
+    for name, field in [
+        ("Job shop/job", "spec.template.spec.containers[name=main].env[name=PASSWORD].value"),
+        ("StatefulSet shop/set", "spec.serviceName"),
+        ("PersistentVolumeClaim shop/claim", "spec.resources.requests.storage"),
+        ("Service shop/service", "spec.clusterIP"),
+        ("Pod shop/pod", "spec.containers[name=main].env[name=PASSWORD].value"),
+    ]:
+        assert any(name in line and field in line for line in said.splitlines()), (name, said)
+    assert "hidden" not in said
+    assert new.api.get("/api/v1/namespaces/shop/configmaps/other")["data"] == {"a": "b"}
+
+
+def test_what_loses_nothing_is_made_anew(new: Plane) -> None:
+    """Objects that hold no more than what is written in them are replaced where they cannot be changed."""
+
+    def objects(role: str, value: int, text: str) -> list[tuple[Resource, Object]]:
+        rights = "rbac.authorization.k8s.io"
+        ref = {"apiGroup": rights, "kind": "ClusterRole", "name": role}
+        return [
+            in_shop(f"{rights}/v1", "rolebindings", "RoleBinding", "a", roleRef=ref),
+            of_all("storage.k8s.io/v1", "storageclasses", "StorageClass", "a", provisioner=f"example.com/{role}"),
+            of_all("scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", "a", value=value),
+            in_shop("v1", "configmaps", "ConfigMap", "fixed", immutable=True, data={"a": text}),
+            in_shop("v1", "secrets", "Secret", "fixed", immutable=True, stringData={"a": text}),
+        ]
+
+    put(new, SHOP, *objects("view", 1, "old"))
+    done = put(new, SHOP, *objects("edit", 2, "new"))
+    assert {note.name for note in done.replaced} == {
+        "RoleBinding shop/a",
+        "StorageClass a",
+        "PriorityClass a",
+        "ConfigMap shop/fixed",
+        "Secret shop/fixed",
+    }
+    assert new.api.get("/api/v1/namespaces/shop/configmaps/fixed")["data"] == {"a": "new"}
+    assert new.api.get("/apis/scheduling.k8s.io/v1/priorityclasses/a")["value"] == 2
+
+
+def test_fields_of_others_are_taken_over_and_told(new: Plane) -> None:
+    """Where another manager wishes a field otherwise the sealed value wins, and both manager and field are named."""
+    new.make([NAMESPACE, in_shop("v1", "configmaps", "ConfigMap", "a", data={"a": "theirs", "b": "b"})[1]], "gitops")
+    done = put(new, in_shop("v1", "configmaps", "ConfigMap", "a", data={"a": "ours", "b": "b"}))
+    assert [(note.name, note.why) for note in done.taken_over] == [("ConfigMap shop/a", "gitops: .data.a")]
+    assert new.api.get("/api/v1/namespaces/shop/configmaps/a")["data"]["a"] == "ours"
+
+
+def test_what_the_cluster_keeps_itself_is_left_alone(new: Plane) -> None:
+    """Default rights and what k3s has deployed stay as the new version has them; what differs is named."""
+    deployed = in_shop("v1", "configmaps", "ConfigMap", "coredns", data={"version": "new"})[1]
+    new.make([NAMESPACE, deployed], "deploy@server-1")
+    rights = "rbac.authorization.k8s.io/v1"
+    view = of_all(rights, "clusterroles", "ClusterRole", "view", rules=[{"verbs": ["get"], "nonResourceURLs": ["/x"]}])
+    binding: tuple[Resource, Object] = of_all(
+        rights,
+        "clusterrolebindings",
+        "ClusterRoleBinding",
+        "system:basic-user",
+        roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:basic-user"},
+        subjects=[],
+    )
+    binding[1]["metadata"]["annotations"] = {"rbac.authorization.kubernetes.io/autoupdate": "false"}
+    before = new.api.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/view")["rules"]
+    done = put(new, view, binding, in_shop("v1", "configmaps", "ConfigMap", "coredns", data={"version": "old"}))
+    assert {(note.name, note.why) for note in done.left} == {
+        ("ClusterRole view", "kept by the API server"),
+        ("ConfigMap shop/coredns", "kept by k3s"),
+    }
+    assert new.api.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/view")["rules"] == before
+    assert new.api.get("/api/v1/namespaces/shop/configmaps/coredns")["data"] == {"version": "new"}
+    kept = new.api.get("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/system:basic-user")
+    assert "subjects" not in kept  # somebody took this one out of the API server's care
+
+
+def test_all_that_fails_is_named_and_a_second_run_goes_on(new: Plane) -> None:
+    """Every object that is not taken is named with the reason; all others are there, but for webhooks, which wait."""
+    webhook = {
+        "name": "a.example.com",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [{"apiGroups": ["x"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["x"]}],
+    }
+    hooks = of_all(
+        "admissionregistration.k8s.io/v1",
+        "validatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration",
+        "hooks",
+        webhooks=[webhook],
+    )
+    good = [SHOP, in_shop("v1", "configmaps", "ConfigMap", "good", data={"a": "b"}), hooks]
+    bad = [
+        in_shop("v1", "configmaps", "ConfigMap", "Bad_Name", data={}),
+        in_shop("v1", "configmaps", "ConfigMap", "large", data={"a": "x" * 1_100_000}),
+        in_shop("apps/v1", "deployments", "Deployment", "odd", spec={"nonsense": 1}),
+        in_shop("example.com/v1", "things", "Thing", "thing"),
+        (CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "nowhere"}}),
+    ]
+    with pytest.raises(RestoreFailed) as caught:
+        put(new, *good, *bad)
+    said = caught.value.message
+    assert said.startswith("6 of 8 objects")
+    for words in [
+        ("ConfigMap shop/Bad_Name", "metadata.name"),
+        ("ConfigMap shop/large", "Too long"),
+        ("Deployment shop/odd", ".spec.nonsense: field not declared"),
+        ("Thing shop/thing", "does not know things of example.com/v1"),
+        ("ConfigMap nowhere/a", "no namespace nowhere"),
+        ("ValidatingWebhookConfiguration hooks", "all other objects"),
+    ]:
+        assert any(all(word in line for word in words) for line in said.splitlines()), (words, said)
+    done = put(new, *good)
+    assert (done.applied, done.equal) == (1, 2)
+
+
+CONFIG_MAPS = resource("v1", "configmaps", "ConfigMap")
+
+
+def test_operators_are_waited_for(new: Plane) -> None:
+    """What looks after custom resources has to be ready in time before they are applied; its own words say why not."""
+    definition = every_kind.definition("late")
+    group = definition["spec"]["group"]
+    rights = "rbac.authorization.k8s.io"
+    role = of_all(
+        f"{rights}/v1",
+        "clusterroles",
+        "ClusterRole",
+        "late",
+        rules=[{"apiGroups": [group], "resources": ["*"], "verbs": ["*"]}],
+    )
+    binding = of_all(
+        f"{rights}/v1",
+        "clusterrolebindings",
+        "ClusterRoleBinding",
+        "late",
+        roleRef={"apiGroup": rights, "kind": "ClusterRole", "name": "late"},
+        subjects=[{"kind": "ServiceAccount", "name": "default", "namespace": "shop"}],
+    )
+    template = {**pod("x"), "spec": {**pod("x")["spec"], "restartPolicy": "Always"}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "a"}}, "template": template}
+    objects = [
+        (
+            resource(
+                "apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+            ),
+            definition,
+        ),
+        SHOP,
+        role,
+        binding,
+        in_shop("apps/v1", "deployments", "Deployment", "operator", spec=spec),
+        in_shop(f"{group}/v1", "things", "Thing", "thing", spec={"a": 1}),
+    ]
+    with pytest.raises(RestoreFailed, match=r"Deployment shop/operator: an operator that is not ready: 0 of 1 pods"):
+        put(new, *objects, operators_within=3.0)
+    path = "/apis/apps/v1/namespaces/shop/deployments/operator"
+    new.kubectl("scale", "-n", "shop", "deployment/operator", "--replicas=0")
+    until(lambda: new.api.get(path)["status"].get("observedGeneration") == 2)
+    held = [
+        obj if obj[1]["metadata"]["name"] != "operator" else (obj[0], {**obj[1], "spec": {**spec, "replicas": 0}})
+        for obj in objects
+    ]
+    put(new, *held, operators_within=60.0)
+
+
+def test_what_the_transform_makes_is_applied(new: Plane) -> None:
+    """An object that the transform changes is applied as changed, and one that it gives nothing for is left out."""
+
+    def held(obj: Object) -> Object | None:
+        if obj["kind"] == "Secret":
+            return None
+        return {**obj, "data": {"held": "yes"}} if obj["kind"] == "ConfigMap" else obj
+
+    done = put(
+        new,
+        SHOP,
+        in_shop("v1", "configmaps", "ConfigMap", "a", data={"held": "no"}),
+        in_shop("v1", "secrets", "Secret", "b", stringData={"a": "b"}),
+        transform=held,
+    )
+    assert (done.applied, done.left_out) == (2, 1)
+    assert new.api.get("/api/v1/namespaces/shop/configmaps/a")["data"] == {"held": "yes"}
+    assert new.objects("/api/v1/namespaces/shop/secrets") == []
+
+
+def test_what_is_not_as_it_was_sealed_is_named(sealed: Exported, new: Plane) -> None:
+    """The proof names each object that is missing, different with its fields, left to the cluster, or not sealed."""
+    with gathered(sealed) as objects:
+        apply(new.api, objects)
+        space = f"{PREFIX}-in"
+        new.kubectl("delete", "-n", space, "configmap/configmap", "ingress/ingress")
+        new.kubectl("patch", "-n", space, "secret/secret", "-p", '{"data": {"password": "b3RoZXI="}}')
+        new.kubectl("create", "configmap", "-n", space, "more")
+        new.kubectl("label", "clusterrole", "view", "more=yes")
+        proof = prove(new.api, objects, sealed.details)
+        of_one = {kind.kind: kind for kind in proof.kinds}
+
+        def without(obj: Object) -> Object | None:
+            return None if obj["kind"] in {"ConfigMap", "Ingress", "Secret"} else obj
+
+        left_out = prove(new.api, objects, sealed.details, without)
+    assert not proof.complete
+    assert of_one["core/configmaps"].missing == (f"{space}/configmap",)
+    assert of_one["core/configmaps"].extra == (f"{space}/more",)
+    assert of_one["networking.k8s.io/ingresses"].missing == (f"{space}/ingress",)
+    changes = [
+        (each.name, field.path, field.after) for each in of_one["core/secrets"].different for field in each.fields
+    ]
+    assert changes == [("secret", "data.password", "(secret)")]
+    assert of_one["rbac.authorization.k8s.io/clusterroles"].kept == ("view",)
+    assert sum(len(kind.missing) + len(kind.different) for kind in proof.kinds) == 3
+    assert left_out.equal
+    assert {kind.kind: kind.left_out for kind in left_out.kinds}["networking.k8s.io/ingresses"] == 1
+
+
+def test_a_namespace_comes_back_under_another_name(sealed: Exported, new: Plane) -> None:
+    """A namespace and the definition that it needs are a part; under its new name all of it is there and equal."""
+    definition = every_kind.definition(PREFIX)["metadata"]["name"]
+    only = [parts.parse(f"manifests/{PREFIX}-in"), parts.parse(f"manifests/-/CustomResourceDefinition/{definition}")]
+    chosen = rename.renamed(parts.select(sealed.wished, only), {f"{PREFIX}-in": "copy"})
+    with gather(chosen) as objects:
+        done = apply(new.api, objects)
+        assert prove(new.api, objects).equal
+    there = new.export()
+    copied = [path for path in files(there) if "/namespaces/copy/" in path]
+    assert len(copied) == len([path for path in files(sealed) if f"/namespaces/{PREFIX}-in/" in path])
+    assert not [path for path in files(there) if f"/namespaces/{PREFIX}-in/" in path]
+    # The namespace and the definition, without what is in every namespace; nothing else of the whole cluster.
+    assert done.applied + done.equal == len(copied) + 2
