@@ -174,6 +174,18 @@ class RestoreFailed(DrkitError):
     exit_code = 1
 
 
+class ProviderFailed(RestoreFailed):
+    """Who has the servers refused something, or does not answer.
+
+    Args:
+        code: the provider's own word for it, such as ``resource_limit_exceeded``; empty where it gave none.
+    """
+
+    def __init__(self, message: str, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code
+
+
 class Interrupted(DrkitError):
     """A signal ended the work; what was begun has been undone."""
 

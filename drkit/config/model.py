@@ -172,6 +172,19 @@ class Health(Model):
     url: str
 
 
+class Alternative(Model):
+    """What may be taken where a server type is sold out; what is left out stays as it is."""
+
+    server_type: str | None = None
+    location: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.server_type is None and self.location is None:
+            raise ValueError("expected a server_type, a location, or both")
+        return self
+
+
 class Target(Model):
     """A cluster that a restore builds."""
 
@@ -180,6 +193,8 @@ class Target(Model):
     location: str | None = None
     server_type: str | None = None
     image: str | None = None
+    alternatives: list[Alternative] = []
+    """Tried in this order where something is sold out; none may have another CPU architecture."""
     servers: list[str | Server] = []
     agents: list[str | Server] = []
     load_balancer: str | None = None
