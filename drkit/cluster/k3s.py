@@ -184,24 +184,32 @@ def _options(words: list[str]) -> dict[str, str]:
     return found
 
 
-def _configuration(path: str, text: bytes) -> dict[str, str]:
-    """A configuration file's keys, those that matter here."""
+def document(path: str, text: bytes, loader: YAML) -> dict[str, Any]:
+    """What a configuration file holds.
+
+    Raises:
+        SourceFailed: it is none.
+    """
     if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
         raise SourceFailed(f"{path}: more brackets than a configuration has")
-    loader = YAML(typ="rt", pure=True)
     loader.allow_duplicate_keys = True
     try:
-        document = loader.load(BytesIO(text))
-        _count(document, [_MOST_NODES])
+        found = loader.load(BytesIO(text))
+        _count(found, [_MOST_NODES])
     except (YAMLError, RecursionError, ValueError) as error:
         raise SourceFailed(f"{path}: not the YAML of a configuration: {type(error).__name__}") from None
-    if document is None:
+    if found is None:
         return {}
-    if not isinstance(document, dict):
+    if not isinstance(found, dict):
         raise SourceFailed(f"{path}: expected keys and values")
+    return found
+
+
+def _configuration(path: str, text: bytes) -> dict[str, str]:
+    """A configuration file's keys, those that matter here."""
     return {
         str(key): str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in document.items()
+        for key, value in document(path, text, YAML(typ="rt", pure=True)).items()
         if key in _NAMES and value is not None
     }
 
