@@ -1,0 +1,1 @@
+"""Whether the images that a cluster's workloads need can be had for the new machines."""
