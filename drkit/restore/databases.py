@@ -15,7 +15,13 @@ from drkit.errors import PreflightFailed, RestoreFailed, TargetNotEmpty, Verific
 from drkit.postgres import catalog, proof, properties, roles
 from drkit.postgres.access import CUSTOM
 from drkit.postgres.quoting import identifier, literal
-from drkit.postgres.session import DUPLICATE_OBJECT, INVALID_PARAMETER_VALUE, WRONG_OBJECT_TYPE, StatementFailed
+from drkit.postgres.session import (
+    DUPLICATE_OBJECT,
+    INVALID_PARAMETER_VALUE,
+    UNTRANSLATABLE_CHARACTER,
+    WRONG_OBJECT_TYPE,
+    StatementFailed,
+)
 from drkit.restore import aside
 from drkit.restore.directory import unpacked
 from drkit.restore.stream import feed
@@ -154,7 +160,7 @@ def put_back_properties(place: Place) -> list[str]:
 
 def _put_back(server: Server, place: Place) -> list[str]:
     wanted, name = place.source.details["properties"], server.database
-    with connected(server) as session:
+    with connected(server) as session, maintenance(server) as outside:
         now = properties.read(session)
         todo = properties.statements(name, wanted, now)
         if now["owner"] == one(session, "select current_user")[0]:
@@ -162,12 +168,25 @@ def _put_back(server: Server, place: Place) -> list[str]:
         refused = []
         for statement in todo:
             try:
-                session.execute(statement)
+                _tell(statement, session, outside)
             except StatementFailed as error:
                 refused.append(str(error))
         left = properties.differences(wanted, properties.read(session))
     said = f" ({'; '.join(refused)})" if refused else ""
     return [f"of the database {name} itself, {text}{said}" for text in left]
+
+
+def _tell(statement: str, session: Session, outside: Session) -> None:
+    """Run a statement about a database in it, as somebody there would: what it says is kept in its encoding.
+
+    A name need not be in the encoding of its own database: such a statement is run outside of it.
+    """
+    try:
+        session.execute(statement)
+    except StatementFailed as error:
+        if error.sqlstate != UNTRANSLATABLE_CHARACTER:
+            raise
+        outside.execute(statement)
 
 
 @contextmanager
