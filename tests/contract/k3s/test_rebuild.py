@@ -247,7 +247,7 @@ def refusals(work: Rebuilding, login: Login, alive: Node) -> None:
 def test_an_external_postgresql_comes_back(
     machines: Machines, login: Login, tmp_path: Path, docker_engine: DockerClient
 ) -> None:
-    """The objects are loaded into another PostgreSQL once, however often that is cut short; never into one with some."""
+    """The objects are loaded into another PostgreSQL once, however often that is cut short, never into a full one."""
     image = ensure(docker_engine, read("database"), PlainReporter())
     endpoints = [
         f"postgres://postgres:of-the-database@{machines.add_database(image, 'of-the-database')}:{DATABASE_PORT}/k3s"
