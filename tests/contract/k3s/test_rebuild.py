@@ -170,7 +170,7 @@ def awake(first: Node) -> None:
     assert first.sh("cat /var/lib/rancher/k3s/server/token").endswith(f"::server:{SECRET}")
     # Deployed again when it changes: k3s has its eye on it.
     first.write(f"{directory}/mine.yaml", json.dumps({**config_map("from-file"), "data": {"changed": "yes"}}))
-    until(lambda: "changed" in first.get("configmap", "from-file")["data"], what="the changed manifest")
+    until(lambda: "changed" in first.get("configmap", "from-file").get("data", {}), what="the changed manifest")
 
 
 def test_three_servers_come_back(machines: Machines, login: Login, tmp_path: Path) -> None:
