@@ -143,12 +143,14 @@ class Rebuilding:
         backup: what ``back_up`` wrote.
         login: the directory of ``Login``.
         machines: for each old node's name its machine: name, role, address, and the address that it joins.
+        endpoint: of an external datastore that takes the place of the old one.
     """
 
     restore: str
     backup: str
     login: str
     machines: dict[str, dict[str, str]]
+    endpoint: str = ""
 
     @cached_property
     def _vault(self) -> Files:
@@ -184,7 +186,7 @@ class Rebuilding:
         details = self.archive.source.details
         token = kept.cluster_token(servers, details["bootstrap"])
         pairs = tuple((olds[name], each) for name, each in self.machine_of.items())
-        rebuild = Rebuild(pairs, details["datastore"] == "embedded-etcd", token)
+        rebuild = Rebuild(pairs, details["datastore"] == "embedded-etcd", token, self.endpoint)
         return {each.name: rewrite(old, each, rebuild) for old, each in pairs}
 
     @property
