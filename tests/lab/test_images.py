@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.lab.registries import Registry
 
 # Building the registry needs what building the lab's Kubernetes needs.
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("control-plane")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("control-plane")]
 
 SECRETS = resource("secrets", "Secret")
 
