@@ -8,12 +8,18 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from drkit.cluster.kube import Resource
 from drkit.errors import RestoreFailed
+from drkit.lab.recipes import POSTGRES
+from drkit.lab.spec import LabSpec
+from drkit.lab.topology import topology
+from drkit.lab.workload import images as workload_images
+from drkit.lab.workload import manifests
 from drkit.restore.objects import parts, rename
 from drkit.restore.objects.apply import apply
 from drkit.restore.objects.gather import gather
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from tests.exported import Exported
 
 # Building their program needs what the lab needs.
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("control-plane")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("control-plane")]
 
 PREFIX = "old"
 
@@ -128,6 +134,29 @@ def test_an_api_server_that_crashes_is_waited_for(sealed: Exported, new: Plane) 
             died.set()
             thread.join()
     assert files(new.export()) == files(sealed)
+
+
+def test_the_sample_workload_comes_back(new: Plane) -> None:
+    """The sample workload with its operator, passwords, definitions and webhooks is in a fresh cluster what it was."""
+    images = dict.fromkeys((POSTGRES, workload_images.CNPG, workload_images.INGRESS, workload_images.APP), "lab/a:17")
+    lab = topology(LabSpec("x", 1, 2), IPv4Network("10.211.7.0/24"))
+    with plane() as old:
+        for text in (manifests.definitions(), manifests.objects(lab, images, "token"), manifests.operator(images)):
+            old.kubectl("apply", "--server-side", "-f", "-", stdin=text)
+            old.kubectl("wait", "--for=condition=Established", "crd", "--all")
+        sample = old.export()
+    assert {obj["kind"] for _, obj in sample.wished} >= {
+        "Cluster",
+        "Pooler",
+        "Secret",
+        "Deployment",
+        "Ingress",
+        "Template",
+    }
+    with gathered(sample) as objects:
+        apply(new.api, objects)
+        assert prove(new.api, objects, sample.details).equal
+    assert files(new.export()) == files(sample)
 
 
 NAMESPACE: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"a": "b"}}}
