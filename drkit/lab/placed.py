@@ -53,7 +53,7 @@ def files(topology: Topology, container: Container, access: Access) -> tuple[Pla
             )
         case Role.BALANCER:
             targets = {node.member: node.address for node in topology.ingress}
-            return (Placed("/etc/haproxy/haproxy.cfg", balancer.configuration(balancer.INGRESS, targets)),)
+            return (Placed(balancer.FILE, balancer.configuration(balancer.INGRESS, targets)),)
         case Role.DNS:
             return (
                 Placed("/etc/lab/dnsmasq.conf", names.configuration(topology)),

@@ -59,6 +59,9 @@ class Role(StrEnum):
 _HOST_PART = {Role.DNS: 2, Role.BOX: 3, Role.BALANCER: 4, Role.DATABASE: 5, Role.SERVER: 10, Role.AGENT: 100}
 """The last number of an address; a node's own number is added."""
 
+SPARE = range(200, 255)
+"""The last numbers of addresses that no lab is brought up with: for machines that come later."""
+
 _STATE = {
     # All that a machine's disk keeps. Images and pods' layers cannot lie on a container's own overlay.
     Role.SERVER: {"var": "/var", "rancher": "/etc/rancher"},
@@ -146,6 +149,28 @@ def topology(spec: LabSpec, subnet: IPv4Network) -> Topology:
 def images(spec: LabSpec) -> list[str]:
     """The names of the recipes that the lab needs."""
     return sorted({role.image for role, _, _ in _members(spec)})
+
+
+def beside(lab: Topology, role: Role, member: str, address: str, key: str, labels: Mapping[str, str]) -> Container:
+    """A container beside those that the lab was asked for.
+
+    Args:
+        lab: whose network it is in.
+        role: what it is for.
+        member: its name there.
+        address: one that nobody has, of ``SPARE``.
+        key: tells its disks from those of another one that had the name.
+        labels: what it carries beside the lab's own.
+    """
+    name = lab.spec.name
+    return Container(
+        name=full_name(name, member),
+        member=member,
+        role=role,
+        address=address,
+        volumes={full_name(name, member, key, part): path for part, path in _STATE.get(role, {}).items()},
+        labels={**labels, LABEL: name, ROLE_LABEL: str(role), MEMBER_LABEL: member},
+    )
 
 
 def _members(spec: LabSpec) -> list[tuple[Role, str, int]]:

@@ -32,7 +32,6 @@ class Server:
         public: its public addresses.
         private: its private addresses.
         host_keys: what it must prove to be, as ``ssh-ed25519 AAAA…``; empty where the user's own known_hosts says it.
-        became: ``made`` or ``adopted``.
         first_key: whether the last of ``host_keys`` is the one that it was handed when it was made.
     """
 
@@ -44,7 +43,6 @@ class Server:
     host_keys: tuple[str, ...] = ()
     server_type: str = ""
     location: str = ""
-    became: str = MADE
     first_key: bool = False
 
     def known_hosts(self, port: int = SSH_PORT) -> str:

@@ -44,6 +44,7 @@ def create(project: Project, body: Body) -> Raw:
         ingoing_traffic=0,
         included_traffic=0,
     )
+    project.promised[made["id"]] = addresses
     made["targets"] = [_target(project, made, each) for each in body.get("targets") or ()]
     action = project.start("create_load_balancer", ("load_balancer", made["id"]))
     return {"load_balancer": shown(project, made), "action": action.document()}
@@ -141,7 +142,7 @@ def act(project: Project, raw: Raw, command: str, body: Body) -> Raw:
             network = project.thing("networks", int(body["network"]))
             if network["id"] in [each["network"] for each in raw["private_net"]]:
                 raise Refused(409, "load_balancer_already_attached", "it is in that network already")
-            address = project.machines.reserve(raw["name"]).private
+            address = project.promised[raw["id"]].private
 
             def effect() -> None:
                 raw["private_net"] = [*raw["private_net"], {"network": network["id"], "ip": address}]

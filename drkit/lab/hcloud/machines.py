@@ -62,11 +62,12 @@ class Machines(Protocol):
         """Take it away with its disks."""
         ...
 
-    def balance(self, number: int, services: Sequence[Service], targets: Mapping[int, str]) -> None:
+    def balance(self, number: int, address: str, services: Sequence[Service], targets: Mapping[int, str]) -> None:
         """Have a load balancer forward to these machines.
 
         Args:
             number: of the load balancer; one that is not there yet is made.
+            address: that it was promised.
             services: what it forwards.
             targets: the address of each machine, by its number.
         """

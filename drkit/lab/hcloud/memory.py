@@ -57,7 +57,7 @@ class MemoryMachines:
         self.running.discard(number)
         self.specs.pop(number, None)
 
-    def balance(self, number: int, services: Sequence[Service], targets: Mapping[int, str]) -> None:
+    def balance(self, number: int, address: str, services: Sequence[Service], targets: Mapping[int, str]) -> None:  # noqa: ARG002 - nothing answers there
         """See ``Machines``."""
         self.balanced[number] = (tuple(services), dict(targets))
 

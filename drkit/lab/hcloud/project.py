@@ -22,7 +22,7 @@ from drkit.topology import select
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from drkit.lab.hcloud.machines import Machines
+    from drkit.lab.hcloud.machines import Addresses, Machines
 
 Raw = dict[str, Any]
 Resource = tuple[str, int]
@@ -90,6 +90,10 @@ class Project:
         self.rrsets: dict[int, dict[str, Raw]] = defaultdict(dict)
         """The record sets of each zone, by ``name/type``."""
         self.actions: dict[int, Action] = {}
+        self.promised: dict[int, Addresses] = {}
+        """The addresses of each server and load balancer, those too that it does not use."""
+        self.problems: list[str] = []
+        """What the machines could not do about load balancers and names, for whoever looks."""
         self._numbers = itertools.count(1001)
         self._pool = ThreadPoolExecutor(_SIDE_BY_SIDE, "stand-in")
         # One after the other: the newest configuration is the last that is told.
@@ -212,12 +216,10 @@ class Project:
     def _tell(self) -> None:
         """Tell the machines what load balancers and names have become."""
         for raw in self.things["load_balancers"].values():
-            services = [
-                balancer.Service(each["listen_port"], each["destination_port"], _check(each["health_check"]))
-                for each in raw["services"]
-            ]
+            services = [_service(each) for each in raw["services"]]
             targets = {server["id"]: self.address_of(server, private=how) for server, how in self.behind(raw)}
-            self._tell_once(raw["id"], (services, targets), self.machines.balance, raw["id"], services, targets)
+            arguments = (raw["id"], self.promised[raw["id"]].public, services, targets)
+            self._tell_once(raw["id"], arguments, self.machines.balance)
         names = {
             (zone["name"] if each["name"] == "@" else f"{each['name']}.{zone['name']}"): [
                 record["value"] for record in each["records"]
@@ -226,12 +228,20 @@ class Project:
             for each in self.rrsets[zone["id"]].values()
             if each["type"] in {"A", "AAAA"}
         }
-        self._tell_once("names", names, self.machines.answer, names)
+        self._tell_once("names", (names,), self.machines.answer)
 
-    def _tell_once(self, key: int | str, what: Any, tell: Callable[..., None], *arguments: Any) -> None:
-        if self._told.get(key) != what:
-            self._told[key] = what
-            self._traffic.submit(tell, *arguments)
+    def _tell_once(self, key: int | str, arguments: Any, tell: Callable[..., None]) -> None:
+        if self._told.get(key) != arguments:
+            self._told[key] = arguments
+            self._traffic.submit(self._tell_safely, key, tell, arguments)
+
+    def _tell_safely(self, key: int | str, tell: Callable[..., None], arguments: Any) -> None:
+        try:
+            tell(*arguments)
+        except Exception as error:  # noqa: BLE001 - it is said, and tried again with the next request
+            with self.lock:
+                self._told.pop(key, None)
+                self.problems.append(f"{key}: {error}")
 
     def behind(self, raw: Raw) -> Iterator[tuple[Raw, bool]]:
         """The servers that a load balancer sends traffic to, and whether by their private addresses."""
@@ -248,8 +258,12 @@ class Project:
         return str(server["public_net"]["ipv4"]["ip"])
 
 
-def _check(raw: Mapping[str, Any]) -> balancer.Check:
-    return balancer.Check(raw["interval"], raw["timeout"], raw["retries"])
+def _service(raw: Mapping[str, Any]) -> balancer.Service:
+    told = raw["health_check"]
+    check = balancer.Check(told["interval"], told["timeout"], told["retries"])
+    return balancer.Service(
+        raw["listen_port"], raw["destination_port"], check, bool(raw["proxyprotocol"]), int(told.get("port") or 0)
+    )
 
 
 def is_target(target: Mapping[str, Any], server: Raw) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from docker.errors import ImageNotFound
 
 from drkit import process
 from drkit.errors import DrkitError, PreflightFailed
-from drkit.lab import balancer, containers, names
+from drkit.lab import balancer, containers, traffic
 from drkit.lab.files import TOKEN
 from drkit.lab.placed import Placed
 from drkit.lab.topology import Role
@@ -183,7 +184,8 @@ def _publish(engine: DockerClient, lab: Topology) -> None:
     front = lab.the(Role.BALANCER)
     hosts = {site.host(lab.zone): front.address for site in manifests.SITES}
     dns = engine.containers.get(lab.the(Role.DNS).name)
-    containers.place(dns, [Placed(f"{names.HOSTS}/workload", names.records(hosts))])
+    now = traffic.answers(dns)
+    traffic.answer(dns, replace(now, records={**now.records, **{name: [address] for name, address in hosts.items()}}))
     haproxy = engine.containers.get(front.name)
     for service in balancer.INGRESS:
         for node in lab.ingress:
