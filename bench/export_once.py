@@ -24,7 +24,7 @@ def export(access: Access, into: Path) -> dict[str, Any]:
     Raises:
         DrkitError: not all of it could be exported.
     """
-    with ManifestsSource(lambda: connect(access)).open() as stream, into.open("wb") as file:
+    with ManifestsSource(connect(access)).open() as stream, into.open("wb") as file:
         while block := os.read(stream.fileno(), _BLOCK):
             file.write(block)
         stream.finish()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import MEGABYTES, Figure
 from bench.filler import Filler
+from bench.labs import lab
 from bench.meter import Program
-from bench.tools import ROOT, run
+from bench.tools import ROOT
 from drkit.cluster.kubeconfig import read
 from drkit.errors import DrkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bench.figures import Book
     from bench.world import World
@@ -28,29 +27,14 @@ KUBECTL = "kubectl get -A -o yaml"
 # api-resources and one get of all that it names, as the usual advice has it.
 _RECIPE = 'exec >"$1"; kubectl get -A -o yaml "$(kubectl api-resources --verbs=list -o name | paste -sd,)"'
 _PROGRAMS = "/usr/local/lib/k3s-standin/bin"
-_LAB_SECONDS = 3600.0
 _MOST_MEGABYTES = 200.0
 
 
-@contextmanager
-def _lab(world: World) -> Iterator[dict[str, Any]]:
-    """A lab of one node, removed after the body."""
-    name = f"bench-{os.getpid()}"
-    # What a lab is built of is the user's, so that it is built once.
-    kept = {key: os.environ[key] for key in ("HOME", "XDG_CACHE_HOME", "PATH") if key in os.environ}
-    env = {**kept, "XDG_STATE_HOME": str(world.directory / "lab-state")}
-    drkit = str(Path(sys.executable).with_name("drkit"))
-    try:
-        yield json.loads(run([drkit, "lab", "up", "--name", name, "--agents", "0", "--json"], env, _LAB_SECONDS))
-    finally:
-        run([drkit, "lab", "down", "--name", name], env)
-
-
-def _kubectl(world: World, lab: dict[str, Any]) -> Path:
+def _kubectl(world: World, found: dict[str, Any]) -> Path:
     """The lab's own kubectl, outside of it: nothing of a container's start is in the figures."""
     programs = world.directory / "kubectl"
     programs.mkdir()
-    source = f"{lab['nodes'][0]['container']}:{_PROGRAMS}/kubernetes"
+    source = f"{found['nodes'][0]['container']}:{_PROGRAMS}/kubernetes"
     subprocess.run(["docker", "cp", source, str(programs / "kubectl")], check=True, stdout=subprocess.DEVNULL)
     return programs
 
@@ -65,9 +49,9 @@ def measure(world: World, book: Book, rounds: int, some: int, many: int) -> None
         some: objects for the comparison.
         many: objects for the memory that it takes.
     """
-    with _lab(world) as lab:
-        kubeconfig = Path(lab["kubeconfig"])
-        path = f"{_kubectl(world, lab)}:{os.environ['PATH']}"
+    with lab(world, "--agents", "0") as found:
+        kubeconfig = Path(found["kubeconfig"])
+        path = f"{_kubectl(world, found)}:{os.environ['PATH']}"
         filler = Filler(read(kubeconfig))
         filler.fill(range(some))
         env = world.environment("export")

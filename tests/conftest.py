@@ -37,14 +37,12 @@ _OURS = re.compile(r"test-(\d+)(-.*)?")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deal the tests to processes so that what is dear is made once: those of a file stay together, and of the lab.
 
-    The suite of k3s makes its own machines, and its files say which of them share some; all other tests with the mark
-    ``lab`` share one lab.
+    Files that use the shared lab are one group. Those of the suite of k3s say themselves which of them share machines.
     """
+    of_the_lab = {item.path for item in items if "lab" in getattr(item, "fixturenames", ())}
     for item in items:
-        if item.get_closest_marker("xdist_group") is not None:
-            continue
-        shares_the_lab = item.get_closest_marker("lab") is not None and "k3s" not in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("lab" if shares_the_lab else str(item.path)))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("lab" if item.path in of_the_lab else str(item.path)))
 
 
 @pytest.fixture(scope="session")

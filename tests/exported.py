@@ -40,7 +40,7 @@ class Exported:
 
 def export(api: Api) -> Exported:
     """Export all of a cluster."""
-    with ManifestsSource(lambda: api).open() as stream:
+    with ManifestsSource(api).open() as stream:
         out = io.BytesIO()
         while block := os.read(stream.fileno(), 65536):
             out.write(block)

@@ -20,39 +20,43 @@ if TYPE_CHECKING:
 
 _SNAPSHOT_SECONDS = 600.0
 """Until k3s has written the snapshot: a few gigabytes, with low priority."""
+NOT_HEALTHY = "etcd is not healthy on this server"
+"""In the error where that is what is wrong: after the loss of a member the others elect a leader, which passes."""
 
 # A snapshot's name begins with the number of the process that made it: by it the next run knows what a dead one left.
 # The snapshot is taken in a command substitution, which is not interrupted, by a k3s that no signal reaches: it may go
 # on writing in its server, and only what was written to its end can be removed for good.
 _SCRIPT = """
-directory=$1 metadata=$2 point=$3
-shift 3
+directory=$1 metadata=$2 point=$3 unhealthy=$4
+shift 4
 umask 077
 name=drkit-$$-$point
 remove() {
-    k3s etcd-snapshot delete --etcd-s3=false "$@" "$1" >/dev/null 2>&1 </dev/null
-    rm -f -- "$directory/$1" "$metadata/$1"
+    old=$1
+    shift
+    k3s etcd-snapshot delete --etcd-s3=false "$@" "$old" >/dev/null 2>&1 </dev/null
+    rm -f -- "$directory/$old" "$metadata/$old"
 }
 remove_all() {
     trap "" TERM HUP INT PIPE
     for each in "$directory/$name"-*; do
-        if [ -e "$each" ]; then remove "${each##*/}"; fi
+        if [ -e "$each" ]; then remove "${each##*/}" "$@"; fi
     done
 }
 for each in "$directory"/drkit-[0-9]*-*; do
     base=${each##*/}
     number=${base#drkit-}
     number=${number%%-*}
-    if [ -e "$each" ] && ! grep -q etcd-snapshot "/proc/$number/cmdline" 2>/dev/null; then remove "$base"; fi
+    if [ -e "$each" ] && ! grep -q etcd-snapshot "/proc/$number/cmdline" 2>/dev/null; then remove "$base" "$@"; fi
 done
 if ! said=$(k3s kubectl --request-timeout=10s get --raw=/readyz/etcd 2>&1 </dev/null); then
     health=$(curl -fsS -m 10 http://127.0.0.1:2381/health 2>&1 || wget -q -T 10 -O - http://127.0.0.1:2381/health 2>&1)
     case $health in
     *'"health":"true"'*) ;;
-    *) printf 'etcd is not healthy on this server: %s\\n' "$said" >&2; exit 1 ;;
+    *) printf '%s: %s\\n' "$unhealthy" "$said" >&2; exit 1 ;;
     esac
 fi
-trap remove_all EXIT
+trap 'remove_all "$@"' EXIT
 trap 'exit 143' TERM HUP INT PIPE
 said=$(setsid k3s etcd-snapshot save --name "$name" --etcd-s3=false --etcd-snapshot-compress=false "$@" 2>&1 </dev/null)
 taken=$?
@@ -87,7 +91,7 @@ def snapshot(node: Node, seen: Seen, label: str) -> Iterator[Passing]:
     where = [f"--data-dir={settings.data_directory}"] if settings.moved else []
     where += [f"--etcd-snapshot-dir={directory}"] if settings.snapshot_directory else []
     metadata = f"{directory}/../.metadata"
-    argv = ["sh", "-c", _SCRIPT, "sh", directory, metadata, header.plain(label), *where]
+    argv = ["sh", "-c", _SCRIPT, "sh", directory, metadata, header.plain(label), NOT_HEALTHY, *where]
 
     def prepare(output: Output) -> Prepared:
         (size,) = header.lines(output, 1, _SNAPSHOT_SECONDS, node.name)

@@ -51,7 +51,7 @@ def sources(config: Config) -> tuple[Source, ...]:
         for host, machine in zip(hosts, machines, strict=True)
     ]
     if connected is not None:
-        found.append(ManifestsSource(partial(_itself, connected)))
+        found.append(ManifestsSource(connected))
     found.append(TopologySource(connected, tuple(hosts), _project(cluster)))
     if connected is not None:
         found += cnpg.sources(config, connected)
@@ -78,10 +78,6 @@ def machines_of(cluster: Cluster, connected: HttpApi | None) -> tuple[Member, ..
 
 def _host(cluster: Cluster, machine: Member) -> Node:
     return reach(machine.name, machine.address, cluster.ssh)
-
-
-def _itself(connected: HttpApi) -> HttpApi:
-    return connected
 
 
 def _project(cluster: Cluster) -> Callable[[], hetzner.Project] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drkit import process
 from drkit.datastore import embedded, external, postgresql, sqlite
 from drkit.datastore.look import Kind, decide, look
 from drkit.errors import SourceFailed
@@ -19,6 +21,22 @@ if TYPE_CHECKING:
     from drkit.cluster.node import Node
     from drkit.datastore.look import Seen
     from drkit.sources.port import SourceStream
+
+ELECTION_SECONDS = 30.0
+"""How long etcd may be without a leader: an election takes a few seconds, more on a machine that is busy."""
+_LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What each server said that gave no copy."""
+
+    said: tuple[str, ...]
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether one of them runs, and its etcd may have a leader again soon."""
+        return any(embedded.NOT_HEALTHY in each for each in self.said)
 
 
 @dataclass(frozen=True)
@@ -43,22 +61,30 @@ class DatastoreSource:
     def open(self) -> Iterator[SourceStream]:
         """Start a copy on the first server that can give one.
 
+        Waits while etcd elects a leader.
+
         Raises:
             SourceFailed: none can; what each said is in the message.
         """
+        until = time.monotonic() + ELECTION_SECONDS
         with ExitStack() as stack:
-            said: list[str] = []
-            for server in self.servers:
-                try:
-                    stream = stack.enter_context(self._from(server))
-                except (SourceFailed, DeadlineExceeded) as error:
-                    said.append(_told(server.name, error))
-                else:
-                    yield stream
-                    return
-            if not said:
-                raise SourceFailed("no server is known", "name them in cluster.servers, with their addresses")
-            raise SourceFailed("\n".join(said), "the servers' own logs say more: journalctl -u k3s")
+            while isinstance(chosen := self._first(stack), Refused):
+                if not chosen.may_pass or time.monotonic() > until:
+                    raise SourceFailed("\n".join(chosen.said), "the servers' own logs say more: journalctl -u k3s")
+                process.pause(_LOOK_SECONDS)
+            yield chosen
+
+    def _first(self, stack: ExitStack) -> SourceStream | Refused:
+        """The copy of the first server that can give one."""
+        said: list[str] = []
+        for server in self.servers:
+            try:
+                return stack.enter_context(self._from(server))
+            except (SourceFailed, DeadlineExceeded) as error:
+                said.append(_told(server.name, error))
+        if not said:
+            raise SourceFailed("no server is known", "name them in cluster.servers, with their addresses")
+        return Refused(tuple(said))
 
     @contextmanager
     def _from(self, server: Node) -> Iterator[SourceStream]:

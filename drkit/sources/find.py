@@ -14,7 +14,7 @@ from drkit.sources.globals import GlobalsSource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from drkit.config.model import Config, Database
+    from drkit.config.model import Config
     from drkit.postgres.connection import Dsn
     from drkit.sources.port import Source
 
@@ -65,17 +65,12 @@ def _database(config: Config, database: DsnDatabase) -> DatabaseSource:
     return DatabaseSource(f"database/{database.name}", dsn, content, config.staging, tuple(config.postgresql.bin_dirs))
 
 
-def dsn_of(database: Database, section: str) -> Dsn:
+def dsn_of(database: DsnDatabase, section: str) -> Dsn:
     """The parsed connection string of a configured database.
 
     Raises:
-        ConfigurationError: it has none, or it cannot be read.
+        ConfigurationError: it cannot be read.
     """
-    if isinstance(database, CnpgDatabase):
-        raise ConfigurationError(
-            f"{section}: {{cnpg: {database.cnpg}}} is not supported by this version",
-            "give its databases by name and dsn",
-        )
     what = f"{section}.{database.name}.dsn"
     return parse(secrets.fetch(database.dsn, what), what)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from drkit.manifests.export import Export
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from drkit.cluster.kube import Api
     from drkit.sources.port import SourceStream
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class ManifestsSource:
     """A cluster by its API."""
 
-    connect: Callable[[], Api]
+    api: Api
     name: str = "manifests"
     kind: str = "manifests"
     vault: str = "cluster"
@@ -28,7 +28,7 @@ class ManifestsSource:
     @contextmanager
     def open(self) -> Iterator[SourceStream]:
         """Start the export; see ``drkit.manifests.export``."""
-        export = Export(self.connect())
+        export = Export(self.api)
         try:
             yield export
         finally:

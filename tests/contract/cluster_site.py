@@ -38,7 +38,7 @@ class ClusterSite:
 
     def backup(self, *, topology: bool = False, hosts: Sequence[Node] = ()) -> Descriptor:
         """One run: the manifests, and the topology where that is asked for, with what these hosts say."""
-        sources: list[Source] = [ManifestsSource(lambda: connect(self.api.access))]
+        sources: list[Source] = [ManifestsSource(connect(self.api.access))]
         if topology:
             sources.append(TopologySource(connect(self.api.access), hosts, None))
         run = Run(self.config, {"cluster": self.vault}, SystemClock(), PlainReporter())

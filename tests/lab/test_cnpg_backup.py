@@ -61,7 +61,7 @@ def configure(site: Site, shop: Pair, databases: str = "[]", more: str = "") -> 
     (site.path / "passphrase").write_text(PASSPHRASE + "\n")
     vault = "passphrase: {file: passphrase}, lock_wait: 2"
     lines = [f"cluster: {{name: lab, kubeconfig: {json.dumps(shop.lab['kubeconfig'])}}}", "proofs: content"]
-    lines += ["vaults:", f"  databases: {{url: vault, {vault}}}", f"  cluster: {{url: other, {vault}}}"]
+    lines += [f"vaults: {{databases: {{url: vault, {vault}}}}}"]
     lines += [f"databases: {databases}", more]
     site.config.write_text("\n".join([*lines, ""]))
 

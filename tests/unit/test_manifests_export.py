@@ -251,7 +251,7 @@ def test_who_stops_reading_ends_it(api: MemoryApi) -> None:
     """An export that nobody reads to its end leaves no thread waiting."""
     _fill(api, 3000)
     client = HttpApi(Transport(api.access, _NoWaiting(), lambda _: None))
-    with ManifestsSource(lambda: client).open() as stream:
+    with ManifestsSource(client).open() as stream:
         assert os.read(stream.fileno(), 10)
 
 

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import (
     NOT_ENFORCED,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _LOCAL = f"https://127.0.0.1:{components.API_PORT}"
 _ROUND = 2.0
+_MEMBER = "etcd.k3s.cattle.io/node-name"
 
 
 def run_server(settings: Settings) -> None:
@@ -142,7 +143,8 @@ class Upkeep:
         self._node = node
         self._store = store
         self._joining = joining
-        self._seen: set[str] = set()
+        self._seen: dict[str, str] = {}
+        """Each node that had a member of etcd when it was last seen, and that member's name."""
 
     def refresh(self) -> None:
         """Compare and repair once.
@@ -154,21 +156,19 @@ class Upkeep:
         nodes = self._kube.list("/api/v1/nodes")
         for node in nodes:
             if node["metadata"]["name"] == self._node:
-                self._label(node["metadata"].get("labels", {}))
+                self._mark(node["metadata"])
         self._name_nodes(addons.node_hosts(nodes))
         if self._store is not None:
-            self._keep_members(self._store, {node["metadata"]["name"] for node in nodes})
+            self._keep_members(self._store, {node["metadata"]["name"]: member_of(node) for node in nodes})
 
-    def _label(self, labels: dict[str, str]) -> None:
-        wanted = {"node-role.kubernetes.io/control-plane": "true"}
+    def _mark(self, found: dict[str, Any]) -> None:
+        wanted: dict[str, dict[str, str]] = {"labels": {"node-role.kubernetes.io/control-plane": "true"}}
         if self._store is not None:
-            wanted["node-role.kubernetes.io/etcd"] = "true"
-        if wanted.items() <= labels.items():
-            return
-        annotations = {}
-        if self._store is not None:
-            annotations["etcd.k3s.cattle.io/node-name"] = paths.ETCD_NAME.read_text().strip()
-        self._kube.patch(f"/api/v1/nodes/{self._node}", {"metadata": {"labels": wanted, "annotations": annotations}})
+            wanted["labels"]["node-role.kubernetes.io/etcd"] = "true"
+            # It changes where a server joins again with an empty database.
+            wanted["annotations"] = {_MEMBER: paths.ETCD_NAME.read_text().strip()}
+        if any(not marks.items() <= found.get(key, {}).items() for key, marks in wanted.items()):
+            self._kube.patch(f"/api/v1/nodes/{self._node}", {"metadata": wanted})
 
     def _name_nodes(self, hosts: str) -> None:
         path = "/api/v1/namespaces/kube-system/configmaps/coredns"
@@ -176,17 +176,23 @@ class Upkeep:
         if found is not None and found.get("data", {}).get("NodeHosts") != hosts:
             self._kube.patch(path, {"data": {"NodeHosts": hosts}})
 
-    def _keep_members(self, store: Store, present: set[str]) -> None:
-        gone = self._seen - present - {self._node}
-        self._seen |= present
+    def _keep_members(self, store: Store, present: dict[str, str]) -> None:
+        # By the member's own name: a machine of the same name may have joined meanwhile, before its node is there.
+        left = self._seen.keys() - present.keys() - {self._node}
+        gone = {self._seen[node] for node in left}
         for member in store.members() if gone or self._joining.likely() else []:
             if member.learner and member.name:
                 store.promote(member.number)
                 log.info(f"Promoted learner {member.name}")
-            elif member.node in gone:
+            elif member.name in gone:
                 log.info(f"Removing etcd member {member.name}: its node was deleted")
                 store.remove(member.number)
-        self._seen -= gone
+        self._seen = {node: member for node, member in present.items() if member}
+
+
+def member_of(node: dict[str, Any]) -> str:
+    """The name of the member of etcd that a node says it has; empty where it says nothing."""
+    return str(node["metadata"].get("annotations", {}).get(_MEMBER, ""))
 
 
 def run_agent(settings: Settings) -> None:
