@@ -19,6 +19,7 @@ from drkit.restore.etcd.values import File
 from tests.contract.k3s.cluster import SECRET, TAINT, container, pods_running
 from tests.contract.k3s.nodes import CONFIG, Node, at_once, until
 from tests.contract.k3s.rebuild import DATABASE, Login, Rebuilding, back_up, killed
+from tests.lab import postgres_clients
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,11 +259,13 @@ def test_an_external_postgresql_comes_back(
     old.start()
     until(lambda: old.ready_nodes() == {"srv1"}, what="the cluster")
     old.apply(config_map("kept"))
-    (tmp_path / "backup").mkdir()
-    back_up(tmp_path / "backup", login, [old], [])
+    for each in ("backup", "clients"):
+        (tmp_path / each).mkdir()
+    programs = postgres_clients.unpack(old.container, tmp_path / "clients")
+    back_up(tmp_path / "backup", login, [old], [], (programs,))
     old.power_off()
     (new,) = booted(machines, login, "new1")
-    work = replace(planned(tmp_path, [old], [new], 1), endpoint=endpoints[1])
+    work = replace(planned(tmp_path, [old], [new], 1), endpoint=endpoints[1], programs=str(programs))
     file = described(work, tmp_path)
     for step in work.steps:
         for seconds in (0.2, 0.6, 1.2) if step == "datastore" else (0.3,):
