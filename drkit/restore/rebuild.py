@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drkit.errors import PreflightFailed
+from drkit.restore.machines import Machines
 from drkit.restore.run import DatabaseRestore
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ class Rebuild:
         """
         means = self._means
         own = DatabaseRestore(means.config, means.vaults, means.plan, means.sources, means.dsns)
-        with own.prepared(restore, history) as by_dsn:
-            yield {**by_dsn, **actions(means)}
+        with own.prepared(restore, history) as by_dsn, Machines(means.plan, means.config) as machines:
+            yield {**by_dsn, **actions(means, machines)}
 
 
-def actions(means: Means) -> Mapping[str, Action]:  # noqa: ARG001 - what the functions will be made of
+def actions(means: Means, machines: Machines) -> Mapping[str, Action]:  # noqa: ARG001 - what the functions are made of
     """The functions of a cluster's own actions, by their names in ``rebuild_plan``; those by connection string apart.
 
-    None is here yet: the engine refuses a plan with an action that has no function before anything is touched.
+    The engine refuses a plan with an action that has no function before anything is touched.
     """
     return {}
 
