@@ -45,7 +45,9 @@ class Machines:
     """
 
     def __init__(self, plan: Plan, config: Config) -> None:
-        self._steps: dict[str, Step] = {step.details["name"]: step for step in plan.steps if step.action == rebuild_plan.MAKE}
+        self._steps: dict[str, Step] = {
+            step.details["name"]: step for step in plan.steps if step.action == rebuild_plan.MAKE
+        }
         target = config.clusters[plan.target]
         self._section = f"clusters.{plan.target}"
         self._makes = target.provider not in {None, SSH}
