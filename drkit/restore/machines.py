@@ -113,6 +113,12 @@ class Machines:
             join,
         )
 
+    def addresses(self, call: Call) -> frozenset[str]:
+        """All addresses of the machines that are there so far."""
+        done = [name for name in self._steps if f"{rebuild_plan.MAKE} {name}" in call.results]
+        made = [self.made(name, call) for name in done]
+        return frozenset(address for each in made for address in (each.address, *each.public, *each.private))
+
     def way_to(self, name: str, server: Server) -> Node:
         """The way to a machine, which is believed by ``server.host_keys`` from now on, or by the user's known_hosts."""
         with self._lock:

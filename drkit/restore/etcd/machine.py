@@ -38,15 +38,25 @@ _INSTALL_SECONDS = 900.0
 _START_SECONDS = 600.0
 _LINES = "40"
 
-# Of a link only one can be made under a name: of two restores to one machine one comes first.
-_MARK = """
-umask 077
-mkdir -p /etc/drkit || exit 1
-if ! [ -e "$1" ]; then
+_RAN_BEFORE = """
     for path in "$3/server/db" "$3/server/tls" "$3/agent/client-ca.crt" /etc/rancher/node/password \\
         /etc/rancher/k3s/k3s.yaml; do
         if [ -e "$path" ]; then echo "$path" >&2; exit 3; fi
     done
+"""
+_SEE = f"""
+if ! [ -e "$1" ]; then
+    {_RAN_BEFORE}
+    exit 0
+fi
+cat "$1"
+"""
+# Of a link only one can be made under a name: of two restores to one machine one comes first.
+_MARK = f"""
+umask 077
+mkdir -p /etc/drkit || exit 1
+if ! [ -e "$1" ]; then
+    {_RAN_BEFORE}
     printf '%s' "$2" >"$1.$$" && sync "$1.$$" && ln "$1.$$" "$1" 2>/dev/null
     rm -f "$1.$$"
 fi
@@ -97,13 +107,29 @@ def mark(node: Node, restore: str, data_directory: str = k3s.DATA_DIRECTORY) -> 
     """
     text = json.dumps({"restore": restore})
     done = node.run(["sh", "-c", _MARK, "sh", MARK, text, data_directory], deadline=_SECONDS)
+    _see_free(node, restore, done, "cannot be marked")
+
+
+def see_free(node: Node, restore: str, data_directory: str = k3s.DATA_DIRECTORY) -> None:
+    """See that ``mark`` would not refuse a machine; nothing is changed there.
+
+    Raises:
+        TargetNotEmpty: as ``mark``.
+    """
+    text = json.dumps({"restore": restore})
+    done = node.run(["sh", "-c", _SEE, "sh", MARK, text, data_directory], deadline=_SECONDS)
+    if done.status != 0 or done.stdout:
+        _see_free(node, restore, done, "cannot be looked at")
+
+
+def _see_free(node: Node, restore: str, done: process.Completed, failed: str) -> None:
     if done.status == _RAN:
         raise TargetNotEmpty(
             f"{node.name}: k3s has run there before ({process.tail(done.stderr)})",
             "give an empty machine, or remove k3s there: k3s-uninstall.sh",
         )
     if done.status != 0:
-        raise RestoreFailed(f"{node.name}: it cannot be marked: {process.tail(done.stderr)}")
+        raise RestoreFailed(f"{node.name}: it {failed}: {process.tail(done.stderr)}")
     if marked(done.stdout) != restore:
         raise TargetNotEmpty(
             f"{node.name}: it is of the restore {marked(done.stdout) or 'of somebody'} ({MARK}), not of {restore}",
