@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from drkit.cluster.kube import Api, Resource
 
 _NOT_FOUND = 404
+MANAGER = "drkit-patches"
+"""Another field manager than the one that applied the objects: it says nothing of the fields that it leaves out."""
 
 
 def apply_patches(api: Api, patches: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -27,7 +29,7 @@ def apply_patches(api: Api, patches: Iterable[Mapping[str, Any]]) -> list[str]:
         path, shown = _path(f"patches[{number}]", patch, served)
         try:
             api.get(path)
-            api.apply(path, dict(patch), dry_run=False)
+            api.apply(path, dict(patch), dry_run=False, manager=MANAGER)
         except KubeRefused as error:
             why = "it is not there" if error.status == _NOT_FOUND else error.message
             raise RestoreFailed(f"patches[{number}]: {shown}: {why}") from None
