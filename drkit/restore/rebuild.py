@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from drkit.providers import find
 from drkit.restore import rebuild_plan
+from drkit.restore.cluster_work import working
 from drkit.restore.engine import journal
 from drkit.restore.engine.run import hold
 from drkit.restore.ground import ground
@@ -75,15 +76,8 @@ class Rebuild:
         own = DatabaseRestore(means.config, means.vaults, means.plan, means.sources, means.dsns)
         with own.prepared(restore, history) as by_dsn, Machines(means.plan, means.config) as machines:
             leading = _for_machines(ground(means, machines, restore), restore, history) if machines.steps else {}
-            yield {**by_dsn, **leading, **actions(means, machines)}
-
-
-def actions(means: Means, machines: Machines) -> Mapping[str, Action]:  # noqa: ARG001 - what the functions are made of
-    """The functions of what becomes of the cluster itself, by their names in ``rebuild_plan``.
-
-    The engine refuses a plan with an action that has no function before anything is touched.
-    """
-    return {}
+            with working(means, machines) as of_the_cluster:
+                yield {**by_dsn, **leading, **of_the_cluster}
 
 
 def _for_machines(shared: Ground, restore: str, history: History) -> Mapping[str, Action]:
