@@ -10,7 +10,7 @@ from drkit.cluster.ssh import SshNode
 from drkit.config.model import Server
 from drkit.datastore.look import Kind
 from drkit.errors import PreflightFailed
-from drkit.restore import rebuild_plan
+from drkit.restore import needed_images, rebuild_plan
 from drkit.restore.applying import Applying
 from drkit.restore.cnpg import remade
 from drkit.restore.engine.action import Action
@@ -18,6 +18,7 @@ from drkit.restore.etcd.rewrite import KUBECONFIG
 from drkit.restore.new_cluster import NewCluster, Way
 from drkit.restore.node_setups import DATASTORE, NodeSetups
 from drkit.restore.pod_databases import PodDatabases
+from drkit.restore.sealed import TOPOLOGY, topology
 from drkit.restore.sealed_objects import MANIFESTS, SealedObjects
 from drkit.restore.waking import Waking, by_hand, databases_of, postgres_cluster
 from drkit.restore.wanted import ETCD, PARTS
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def working(means: Means, machines: Machines) -> Iterator[Mapping[str, Action]]:
+def working(means: Means, machines: Machines, *, resumed: bool) -> Iterator[Mapping[str, Action]]:
     """The functions of these steps, by the names of the plan's actions, for the time of the body; preflight first.
 
     Args:
         means: what the functions are made of.
         machines: the ways to them.
+        resumed: an earlier attempt has looked for images already.
 
     Raises:
         WrongKey: the sealed token does not open the sealed datastore; nothing was touched, likewise below.
@@ -49,6 +51,10 @@ def working(means: Means, machines: Machines) -> Iterator[Mapping[str, Action]]:
         sealed = SealedObjects(means.vaults, means.sources, applied.details if applied else {}, stack)
         new = NewCluster(_way(means, machines, setups, stack), stack)
         _preflight(means, setups, sealed)
+        if not resumed and means.plan.mode != PARTS and MANIFESTS in means.sources:
+            known = topology(means.vaults, means.sources.get(TOPOLOGY))
+            for sentence in needed_images.missing(sealed, known, setups.olds()[machines.first].files):
+                means.reporter.warn(sentence)
         yield {
             rebuild_plan.REACH: Action(lambda call: _see(new, call)),
             **Waking(means, machines, setups, new).actions(),
