@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from drkit.restore.etcd.rewrite import KUBECONFIG
 from drkit.restore.new_cluster import NewCluster, Way
 from drkit.restore.node_setups import DATASTORE, NodeSetups
 from drkit.restore.pod_databases import PodDatabases
-from drkit.restore.sealed import TOPOLOGY, topology
 from drkit.restore.sealed_objects import MANIFESTS, SealedObjects
 from drkit.restore.waking import Waking, by_hand, databases_of, postgres_cluster
 from drkit.restore.wanted import ETCD, PARTS
@@ -50,11 +50,12 @@ def working(means: Means, machines: Machines, *, resumed: bool) -> Iterator[Mapp
         setups = NodeSetups(means.plan, means.vaults, means.sources, machines)
         sealed = SealedObjects(means.vaults, means.sources, applied.details if applied else {}, stack)
         new = NewCluster(_way(means, machines, setups, stack), stack)
-        _preflight(means, setups, sealed)
-        if not resumed and means.plan.mode != PARTS and MANIFESTS in means.sources:
-            known = topology(means.vaults, means.sources.get(TOPOLOGY))
-            for sentence in needed_images.missing(sealed, known, setups.olds()[machines.first].files):
-                means.reporter.warn(sentence)
+        if means.plan.mode != PARTS:
+            _read(means, setups, sealed)
+            _preflight(means, setups, sealed)
+            if not resumed and MANIFESTS in means.sources:
+                for sentence in needed_images.missing(sealed, setups.topology, setups.olds()[machines.first].files):
+                    means.reporter.warn(sentence)
         yield {
             rebuild_plan.REACH: Action(lambda call: _see(new, call)),
             **Waking(means, machines, setups, new).actions(),
@@ -94,9 +95,16 @@ def _way(means: Means, machines: Machines, setups: NodeSetups, stack: ExitStack)
     return there
 
 
+def _read(means: Means, setups: NodeSetups, sealed: SealedObjects) -> None:
+    """Read all that is needed of the vaults but what is large, side by side."""
+    with ThreadPoolExecutor(1, "preflight") as pool:
+        objects = pool.submit(sealed.gathered) if MANIFESTS in means.sources else None
+        setups.olds()
+        if objects is not None:
+            objects.result()
+
+
 def _preflight(means: Means, setups: NodeSetups, sealed: SealedObjects) -> None:
-    if means.plan.mode == PARTS:
-        return
     if means.plan.mode == ETCD:
         setups.token()
         if means.sources[DATASTORE].details["datastore"] == Kind.EXTERNAL_ETCD:
