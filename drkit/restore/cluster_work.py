@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from drkit.cluster.ssh import SshNode
 from drkit.config.model import Server
 from drkit.datastore.look import Kind
 from drkit.errors import PreflightFailed
-from drkit.restore import rebuild_plan
+from drkit.restore import needed_images, rebuild_plan
 from drkit.restore.applying import Applying
 from drkit.restore.cnpg import remade
 from drkit.restore.engine.action import Action
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def working(means: Means, machines: Machines) -> Iterator[Mapping[str, Action]]:
+def working(means: Means, machines: Machines, *, resumed: bool) -> Iterator[Mapping[str, Action]]:
     """The functions of these steps, by the names of the plan's actions, for the time of the body; preflight first.
 
     Args:
         means: what the functions are made of.
         machines: the ways to them.
+        resumed: an earlier attempt has looked for images already.
 
     Raises:
         WrongKey: the sealed token does not open the sealed datastore; nothing was touched, likewise below.
@@ -48,7 +50,12 @@ def working(means: Means, machines: Machines) -> Iterator[Mapping[str, Action]]:
         setups = NodeSetups(means.plan, means.vaults, means.sources, machines)
         sealed = SealedObjects(means.vaults, means.sources, applied.details if applied else {}, stack)
         new = NewCluster(_way(means, machines, setups, stack), stack)
-        _preflight(means, setups, sealed)
+        if means.plan.mode != PARTS:
+            _read(means, setups, sealed)
+            _preflight(means, setups, sealed)
+            if not resumed and MANIFESTS in means.sources:
+                for sentence in needed_images.missing(sealed, setups.topology, setups.olds()[machines.first].files):
+                    means.reporter.warn(sentence)
         yield {
             rebuild_plan.REACH: Action(lambda call: _see(new, call)),
             **Waking(means, machines, setups, new).actions(),
@@ -88,9 +95,16 @@ def _way(means: Means, machines: Machines, setups: NodeSetups, stack: ExitStack)
     return there
 
 
+def _read(means: Means, setups: NodeSetups, sealed: SealedObjects) -> None:
+    """Read all that is needed of the vaults but what is large, side by side."""
+    with ThreadPoolExecutor(1, "preflight") as pool:
+        objects = pool.submit(sealed.gathered) if MANIFESTS in means.sources else None
+        setups.olds()
+        if objects is not None:
+            objects.result()
+
+
 def _preflight(means: Means, setups: NodeSetups, sealed: SealedObjects) -> None:
-    if means.plan.mode == PARTS:
-        return
     if means.plan.mode == ETCD:
         setups.token()
         if means.sources[DATASTORE].details["datastore"] == Kind.EXTERNAL_ETCD:

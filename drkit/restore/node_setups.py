@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from drkit.cluster import k3s
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from drkit.vault.port import Vault
 
 DATASTORE = "datastore"
+_AT_ONCE = 4
+"""Archives that are read side by side."""
 
 
 class NodeSetups:
@@ -46,7 +49,8 @@ class NodeSetups:
         self._vaults, self._sources, self._machines = vaults, sources, machines
         self._fresh = plan.mode == MANIFESTS
         self._lock = threading.RLock()
-        self._archives: dict[str, dict[str, File]] = {}
+        self.topology: Mapping[str, Any] = {}
+        """The document of the source ``topology``, once ``olds`` has read it."""
         self._olds: dict[str, Old] = {}
         self._made: dict[str, Rewritten] = {}
 
@@ -58,8 +62,12 @@ class NodeSetups:
         """
         with self._lock:
             if not self._olds:
-                known = topology(self._vaults, self._sources.get(TOPOLOGY))
-                self._olds = {name: self._old(name, step, known) for name, step in self._steps.items()}
+                with ThreadPoolExecutor(_AT_ONCE, "files") as pool:
+                    reading = pool.submit(topology, self._vaults, self._sources.get(TOPOLOGY))
+                    sources = {str(step.details["source"]) for step in self._steps.values() if "source" in step.details}
+                    archives = dict(zip(sources, pool.map(self._files, sources), strict=True))
+                self.topology = reading.result()
+                self._olds = {name: self._old(name, step, archives) for name, step in self._steps.items()}
             return self._olds
 
     def token(self) -> str:
@@ -104,17 +112,15 @@ class NodeSetups:
         told = self.settings()
         return servers > 1 or told.cluster_init or bool(told.server)
 
-    def _old(self, name: str, step: Step, known: Mapping[str, Any]) -> Old:
+    def _old(self, name: str, step: Step, archives: Mapping[str, Mapping[str, File]]) -> Old:
         source, node = str(step.details.get("source", "")), str(step.details["node"])
-        files = self._files(source) if source else {}
+        files = archives.get(source, {})
         if node:
-            return old_node(known, node, files)
-        pattern = old_node(known, source.partition("/")[2], files)
+            return old_node(self.topology, node, files)
+        pattern = old_node(self.topology, source.partition("/")[2], files)
         return Old(name, internal=pattern.internal, external=pattern.external, files=files)
 
     def _files(self, name: str) -> dict[str, File]:
-        if name not in self._archives:
-            source = self._sources[name]
-            with self._vaults[source.vault].open(source.archive) as reader:
-                self._archives[name] = read_files(Whole(reader, source))
-        return self._archives[name]
+        source = self._sources[name]
+        with self._vaults[source.vault].open(source.archive) as reader:
+            return read_files(Whole(reader, source))

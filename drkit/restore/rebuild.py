@@ -76,7 +76,7 @@ class Rebuild:
         own = DatabaseRestore(means.config, means.vaults, means.plan, means.sources, means.dsns)
         with own.prepared(restore, history) as by_dsn, Machines(means.plan, means.config) as machines:
             leading = _for_machines(ground(means, machines, restore), restore, history) if machines.steps else {}
-            with working(means, machines) as of_the_cluster:
+            with working(means, machines, resumed=bool(history.records)) as of_the_cluster:
                 yield {**by_dsn, **leading, **of_the_cluster}
 
 

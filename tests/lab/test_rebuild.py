@@ -53,12 +53,15 @@ def is_whole(lost: Lost, report: dict[str, Any]) -> None:
 
 
 def test_mode_etcd_brings_it_back(lost: Lost) -> None:
-    """With its old identity: certificates of the old authority are still good, and the data is the same."""
+    """With its old identity and the same data; a part that is lost later comes back alone."""
     with lost.spares():
         report = lost.restored("--mode", "etcd", "--old-is-dead")
         is_whole(lost, report)
         steps = {each["id"] for each in report["steps"]}
         assert {"scrub", f"postgres {DATABASE}", f"prove {DATABASE}/docfast", "release", "objects"} <= steps
+        assert lost.kubectl("delete", "configmap", "settings", "-n", "docfast").status == 0
+        lost.restored("--only", "manifests/docfast/ConfigMap/settings")
+        assert lost.kubectl("get", "configmap", "settings", "-n", "docfast").status == 0
 
 
 def test_mode_manifests_brings_it_back(lost: Lost) -> None:
