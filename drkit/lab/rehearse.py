@@ -78,7 +78,6 @@ def rehearse(engine: DockerClient, spec: LabSpec, mode: str, reporter: Reporter,
         report = commands.run("restore", "--to", TARGET, "--mode", mode, "--json")
         with reporter.task("comparing documents"):
             compared = {site.host: site.compare(documents[site.host]) for site in sites}
-        api.project.close()
     document = {
         "lab": spec.name,
         "mode": mode,
@@ -148,7 +147,6 @@ def _destroy(engine: DockerClient, lab: Topology, api: StandIn) -> None:
     for server in client.servers.get_all():
         if server.name in names:
             server.delete().wait_until_finished()
-    api.project.close()
     left = [node.name for node in lab.nodes if containers.get(engine, node.name) is not None]
     if left:
         raise DrkitError(f"nodes of the lab are still there: {', '.join(left)}")
