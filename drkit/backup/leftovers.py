@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,17 @@ def known_names(vault: Vault, cluster: str) -> list[str] | None:
 
 def _names_of(vault: Vault) -> Path:
     return state.state_dir() / "vaults" / f"{vault.identity}.names.json"
+
+
+def forget(identity: str) -> None:
+    """Forget a vault that was removed with purpose: what comes to be at its address is another one.
+
+    Args:
+        identity: see ``Vault.identity``.
+    """
+    for path in (state.state_dir() / "vaults").glob(f"{identity}.*"):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(state.state_dir() / "runs" / identity, ignore_errors=True)
 
 
 def dead_runs(vault: Vault) -> list[str]:

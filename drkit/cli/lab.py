@@ -1,7 +1,8 @@
-"""``drkit lab``: up, status, down."""
+"""``drkit lab``: up, status, down, rehearse."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("up", epilog=exits(14, 16))(up)
     group.command("status", epilog=exits(16))(status)
     group.command("down", epilog=exits(16))(down)
+    group.command("rehearse", epilog=exits(3, 13, 14, 16))(rehearse)
     app.add_typer(group, name="lab")
 
 
@@ -102,6 +104,43 @@ def down(name: NameOption = "lab", as_json: JsonOption = False) -> None:
         show_json({"name": spec.name, "removed": removed})
     else:
         print(f"lab {spec.name}: {'removed' if removed else 'there was nothing to remove'}")
+
+
+class Mode(StrEnum):
+    """How a cluster is brought back."""
+
+    ETCD = "etcd"
+    MANIFESTS = "manifests"
+
+
+@handled
+def rehearse(
+    name: NameOption = "rehearsal",
+    mode: Annotated[Mode, typer.Option(help="The same identity (etcd), or a fresh one (manifests).")] = Mode.ETCD,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab and the restored cluster afterwards.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Lose a cluster and bring it back: lab up, backup, every node destroyed, restore through Hetzner's API.
+
+    The API is a stand-in whose servers are the lab's containers.
+    """
+    spec = LabSpec(name)
+
+    from drkit.lab import engine
+
+    client = engine.connect()
+
+    from drkit.lab.rehearse import rehearse as whole
+
+    with reporter() as told:
+        document = whole(client, spec, mode.value, told, keep=keep)
+    if as_json:
+        show_json(document)
+        return
+    print(f"restored {document['point']} in {document['rto_seconds']:.0f} s, mode {document['mode']}; proofs are equal")
+    for host, found in document["sites"].items():
+        print(f"http://{host}/health answers {found['health']}, {found['there']} of {found['documents']} documents")
+    print(f"report         {document['report']}")
 
 
 def _show(document: dict[str, Any], *, as_json: bool) -> None:

@@ -157,7 +157,15 @@ class _Restoring:
         journal, _ = self._last()
         if journal is None:
             raise PreflightFailed(f"no restore to {self._to} was begun on this machine, so what it made is not known")
-        rebuild.destroy(self._setup.config, self._to, journal.restore)
+        with reporter() as telling:
+            things = rebuild.destroy(self._setup.config, journal, self._to, telling)
+        if self._as_json:
+            shown = [{"kind": each.kind, "name": each.name, "became": each.became} for each in things]
+            show_json({"restore": journal.restore, "things": shown})
+            return
+        for each in things:
+            print(f"{each.kind} {each.name}: {each.became}")
+        print(f"restore {journal.restore} to {self._to}: {'destroyed' if things else 'there was nothing to remove'}")
 
     def show(self, asked: Asked, *, resume: bool) -> None:
         from drkit.restore.engine import estimate, text

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from drkit.clock import SystemClock
 from drkit.cluster import discovery
 from drkit.cluster.execution import execute
-from drkit.cluster.kube import Discovery
+from drkit.cluster.kube import FIELD_MANAGER, Discovery
 from drkit.cluster.transport import LARGEST_BYTES, POLITE, TooLarge, Transport
 from drkit.errors import Cause, DrkitError, KubeExpired, KubeRefused, KubeUnreachable
 from drkit.manifests.emit import emit
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from drkit.cluster.kubeconfig import Access
     from drkit.cluster.transport import Answer, Connection, Limits
 
-FIELD_MANAGER: Final = "drkit"
 PAGE: Final = 500
 """Objects in a page; kubectl's and client-go's own number."""
 LARGEST_PAGE: Final = 4 * 1024 * 1024
@@ -125,9 +124,11 @@ class HttpApi:
         # One object can be as large as the API lets it; so can a list whose server does not know of pages.
         return self._ask(f"{path}?{urlencode({**query, 'limit': 1})}"), 1
 
-    def apply(self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True) -> Object:
-        """Server-side apply of one object as the field manager ``drkit``."""
-        query = {"fieldManager": FIELD_MANAGER} | ({"force": "true"} if take_over else {})
+    def apply(
+        self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True, manager: str = FIELD_MANAGER
+    ) -> Object:
+        """Server-side apply of one object."""
+        query = {"fieldManager": manager} | ({"force": "true"} if take_over else {})
         query |= {"dryRun": "All"} if dry_run else {}
         # As YAML, not as JSON: the server reads it with a YAML parser, which breaks lines inside JSON's text at U+0085.
         return self._change("PATCH", path, query, _APPLY, emit(obj).encode())

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 Object = dict[str, Any]
+FIELD_MANAGER = "drkit"
 
 
 @dataclass(frozen=True, order=True)
@@ -114,8 +115,10 @@ class Api(Protocol):
         """
         ...
 
-    def apply(self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True) -> Object:
-        """Server-side apply of one object as the field manager ``drkit``.
+    def apply(
+        self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True, manager: str = FIELD_MANAGER
+    ) -> Object:
+        """Server-side apply of one object. What its manager applied before and leaves out now is removed.
 
         Args:
             path: where it is.
@@ -123,6 +126,7 @@ class Api(Protocol):
             dry_run: whether it is only tried.
             take_over: whether fields that another manager wishes otherwise become drkit's. Where they are to stay, the
                 API refuses with 409, and each such field is among the causes.
+            manager: the field manager.
         """
         ...
 

@@ -185,6 +185,13 @@ class Alternative(Model):
         return self
 
 
+class DnsName(Model):
+    """A name that leads to the cluster; ``command`` changes it, called with NAME TYPE VALUE… after its own words."""
+
+    name: str = Field(min_length=1)
+    command: list[str] = Field(min_length=1)
+
+
 class Target(Model):
     """A cluster that a restore builds."""
 
@@ -199,7 +206,8 @@ class Target(Model):
     agents: list[str | Server] = []
     load_balancer: str | None = None
     network: str | None = None
-    dns: list[str] = []
+    dns: list[str | DnsName] = []
+    """Changed last. Names without a command are looked for in the provider's zones, else told for doing by hand."""
     ssh: Ssh = Ssh()
     databases: list[DsnDatabase] = []
 

@@ -38,6 +38,7 @@ DIRECTORY_LABEL = f"{LABEL}.directory"
 
 _ROUTES = Path("/proc/net/route")
 _POLL_SECONDS = 0.1
+_BLOCK = 1024 * 1024
 _REMOVAL_SECONDS = 120.0
 ASK_SECONDS = 0.5
 """The pause between two questions to a cluster: each costs it, and the machine, a good part of a second of work."""
@@ -177,6 +178,22 @@ def place(container: docker.models.containers.Container, files: Iterable[Placed]
             entry.size, entry.mode, entry.mtime = len(content), file.mode, int(time.time())
             archive.addfile(entry, io.BytesIO(content))
     container.put_archive("/", buffer.getvalue())
+
+
+def place_file(container: docker.models.containers.Container, path: str, source: Path) -> None:
+    """Put one file, which may be larger than memory, into a container, which need not run."""
+
+    def blocks() -> Iterator[bytes]:
+        entry = tarfile.TarInfo(path.lstrip("/"))
+        entry.size, entry.mode, entry.mtime = source.stat().st_size, 0o600, int(time.time())
+        yield entry.tobuf()
+        with source.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+        # Up to the next block's end, and two empty blocks as the archive's end.
+        yield bytes(-entry.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
+
+    container.put_archive("/", blocks())
 
 
 def fetch(container: docker.models.containers.Container, path: str) -> str:

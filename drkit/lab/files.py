@@ -13,6 +13,7 @@ from drkit.errors import DrkitError
 from drkit.lab.accounts import BACKUP, BORG
 from drkit.lab.recipes import POSTGRES, read
 from drkit.lab.topology import BOX_PORT, Role
+from drkit.lab.workload.manifests import SITES
 from drkit.state import state_dir, write_durably
 
 if TYPE_CHECKING:
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
     from drkit.lab.topology import Topology
 
-PASSPHRASE, TOKEN, DATABASE_PASSWORD = "passphrase", "token", "database-password"
-_SECRETS = (PASSPHRASE, TOKEN, DATABASE_PASSWORD)
+PASSPHRASE, TOKEN, DATABASE_PASSWORD, HCLOUD_TOKEN = "passphrase", "token", "database-password", "hcloud-token"
+_SECRETS = (PASSPHRASE, TOKEN, DATABASE_PASSWORD, HCLOUD_TOKEN)
 NODE_KEY, APPEND_KEY, FULL_KEY = "node-key", "box-append-only", "box-full-access"
 _KEYS = (NODE_KEY, APPEND_KEY, FULL_KEY)
+TARGET = "new-cluster"
+"""Where the lab's configuration restores its cluster to."""
+SERVER_TYPE, IMAGE, LOCATION = "cax11", "debian-13", "nbg1"
+"""What the lab's nodes are said to be in Hetzner's terms; the reference cluster's servers are of this type."""
 
 
 @dataclass(frozen=True)
@@ -110,5 +115,30 @@ def drkit_yaml(topology: Topology) -> str:
         "signing_key: {file: signing.key}",
         "# What verify --deep restores the workload's databases into; `drkit lab up --workload` makes the image.",
         f"postgresql: {{scratch_image: {json.dumps(read(POSTGRES).tag)}}}",
+        *_new_cluster(topology),
     ]
     return "\n".join([*lines, ""])
+
+
+def _new_cluster(topology: Topology) -> list[str]:
+    """Where it is restored to, and what then has to answer."""
+    hosts = [site.host(topology.zone) for site in SITES]
+    servers, agents = ([node.member for node in topology.by_role(role)] for role in (Role.SERVER, Role.AGENT))
+    return [
+        "# `drkit lab rehearse` restores the cluster to servers of Hetzner's API, whose stand-in makes containers.",
+        "health:",
+        *(f"  - {{url: {json.dumps(f'http://{host}/health')}}}" for host in hosts),
+        "clusters:",
+        f"  {TARGET}:",
+        "    provider: hetzner",
+        f"    token: {{file: {HCLOUD_TOKEN}}}",
+        f"    server_type: {SERVER_TYPE}",
+        f"    image: {IMAGE}",
+        f"    location: {LOCATION}",
+        f"    network: {topology.network}",
+        f"    load_balancer: {topology.the(Role.BALANCER).member}",
+        f"    servers: {json.dumps(servers)}",
+        f"    agents: {json.dumps(agents)}",
+        f"    dns: {json.dumps(hosts)}",
+        f"    ssh: {{user: root, key: {NODE_KEY}}}",
+    ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from docker.errors import DockerException
 
 from drkit import process
-from drkit.errors import DrkitError, TargetNotEmpty
+from drkit.backup import leftovers
+from drkit.config.load import load
+from drkit.errors import ConfigurationError, DrkitError, TargetNotEmpty
 from drkit.lab import balancer, containers
 from drkit.lab import topology as topologies
 from drkit.lab.build import ensure
@@ -30,6 +32,7 @@ from drkit.lab.recipes import read
 from drkit.lab.topology import BOX_PORT, DATABASE_PORT, DNS_PORT, NODE_IMAGE, SSH_PORT, Role
 from drkit.lab.workload.deploy import deploy
 from drkit.state import exclusive, write_durably
+from drkit.vault.borg_command import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -110,8 +113,16 @@ def down(engine: DockerClient, lab: str, reporter: Reporter) -> int:
 
 def _remove(engine: DockerClient, lab: str) -> int:
     removed = containers.remove(engine, lab)
+    _forget_box(files_of(lab))
     files_of(lab).remove()
     return removed
+
+
+def _forget_box(mine: LabFiles) -> None:
+    """The next lab's box may have the same address, and has other repositories there."""
+    with suppress(ConfigurationError):
+        for vault in load(mine.config).vaults.values():
+            leftovers.forget(identity_of(vault.url))
 
 
 def _adopt(engine: DockerClient, spec: LabSpec) -> bool:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from drkit.providers.port import Balancer, Change, Fenced, Record, Server, TargetHealth, Thing
     from drkit.providers.values import Wanted, WantedServer
 
-ENDPOINT = "https://api.hetzner.cloud/v1"
-
 
 class HetznerProvider:
     """See ``Provider`` for what each call does and raises.

@@ -139,7 +139,12 @@ class LabProvider:
             for each in theirs.values():
                 each.reload()
             return tuple(
-                Fenced(each.name, each.name not in theirs or theirs[each.name].status != RUNNING, detached=True)
+                Fenced(
+                    each.name,
+                    each.name not in theirs or theirs[each.name].status != RUNNING,
+                    detached=wanted.balancer is not None,
+                    there=each.name in theirs,
+                )
                 for each in wanted.old
             )
 

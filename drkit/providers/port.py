@@ -72,11 +72,16 @@ class TargetHealth:
 
 @dataclass(frozen=True)
 class Fenced:
-    """What is known of a server of the old cluster: off or gone, and no longer a target of the load balancer."""
+    """What is known of a server of the old cluster: off or gone, and no longer a target of the load balancer.
+
+    Attributes:
+        there: whether the provider has it. One that it does not have may be gone, or be somebody else's to switch off.
+    """
 
     name: str
     off: bool
     detached: bool
+    there: bool = False
 
 
 @dataclass(frozen=True)

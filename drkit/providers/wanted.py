@@ -42,7 +42,14 @@ _DEFAULTS = {"lab": ("node", "node", "lab"), "ssh": ("host", "", "")}
 
 
 def wanted(
-    topology: Raw, target: Target, restore_id: str, keys: Sequence[str], *, section: str, replace: bool = False
+    topology: Raw,
+    target: Target,
+    restore_id: str,
+    keys: Sequence[str],
+    *,
+    section: str,
+    replace: bool = False,
+    stands_for: Raw | None = None,
 ) -> Wanted:
     """What a restore wants to be there.
 
@@ -56,11 +63,12 @@ def wanted(
             who no more, stands in the servers' own files.
         section: the target's name in the configuration, for messages: ``clusters.new-cluster``.
         replace: whether the new servers take over the old ones' names.
+        stands_for: of machines that are called otherwise, the old nodes whose places they take.
 
     Raises:
         ConfigurationError: the two together do not say what to make.
     """
-    return _Making(topology, target, restore_id, section, replace=replace).all(keys)
+    return _Making(topology, target, restore_id, section, stands_for or {}, replace=replace).all(keys)
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,10 @@ class _Node:
 
 
 class _Making:
-    def __init__(self, topology: Raw, target: Target, restore_id: str, section: str, *, replace: bool) -> None:
+    def __init__(
+        self, topology: Raw, target: Target, restore_id: str, section: str, stands_for: Raw, *, replace: bool
+    ) -> None:
+        self._stands_for = stands_for
         self._target, self._restore_id, self._section, self._replace = target, restore_id, section, replace
         self._provider = target.provider or "hetzner"
         # Elsewhere there is none of Hetzner's networks, types and load balancers.
@@ -126,6 +137,7 @@ class _Making:
 
     def _server_of(self, name: str) -> Raw:
         """The server that was the node of that name: named like it, or with one of its addresses."""
+        name = self._stands_for.get(name) or name
         servers = self._known.get("servers", ())
         node = next((node for node in self._kube_nodes if node["name"] == name), None)
         own = {each["address"] for each in node["addresses"]} if node is not None else set()

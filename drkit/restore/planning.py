@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from drkit.errors import NoSuchPoint, PreflightFailed, VerificationFailed
+from drkit.errors import NoSuchPoint, PreflightFailed
 from drkit.points.catalogue import open_descriptor
-from drkit.points.descriptor import LARGEST_BYTES
 from drkit.points.select import Chosen, RecoverySet, aligned, exactly, recovery_set
 from drkit.restore import plan as databases
 from drkit.restore import rebuild_plan, rebuild_wanted
 from drkit.restore.engine.plan import Plan
 from drkit.restore.rebuild_choices import Choices, Sealed, mode_of
-from drkit.restore.stream import feed
+from drkit.restore.sealed import TOPOLOGY, topology
 from drkit.restore.wanted import ETCD, MANIFESTS
 
 if TYPE_CHECKING:
@@ -151,7 +149,7 @@ class Planning:
         sealed = Sealed(
             self.full(everything.chosen),
             {name: each.point.id for name, each in by_name.items()},
-            self.topology(by_name.get("topology")),
+            topology(self.vaults, by_name[TOPOLOGY].source if TOPOLOGY in by_name else None),
             self._volumes(by_name),
         )
         derived = rebuild_wanted.derive(target, self.config, sealed, choices)
@@ -171,27 +169,6 @@ class Planning:
                 f"clusters.{target}: names meet: {error}", "call the target's database otherwise"
             ) from None
         return made, needed
-
-    def topology(self, chosen: Chosen | None) -> dict[str, Any]:
-        """The document of the source ``topology``; empty where there is none.
-
-        Raises:
-            VerificationFailed: it is not what was sealed.
-        """
-        if chosen is None:
-            return {}
-        source = chosen.source
-        if source.size > LARGEST_BYTES:
-            raise VerificationFailed(f"{source.name} has {source.size} bytes; no topology has")
-        blocks: list[bytes] = []
-        feed(self.vaults[source.vault], source, blocks.append)
-        try:
-            found = json.loads(b"".join(blocks))
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise VerificationFailed(f"{source.name} is no JSON object")
-        return found
 
     def _volumes(self, by_name: Mapping[str, Chosen]) -> tuple[dict[str, Any], ...]:
         """Those without a source, as the point says from which the objects come."""

@@ -6,7 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drkit.errors import PreflightFailed
+from drkit.providers import find
+from drkit.restore import rebuild_plan
+from drkit.restore.cluster_work import working
+from drkit.restore.engine import journal
+from drkit.restore.engine.run import hold
+from drkit.restore.ground import ground
+from drkit.restore.leading import Leading
+from drkit.restore.machines import Machines
+from drkit.restore.making import Making
 from drkit.restore.run import DatabaseRestore
 
 if TYPE_CHECKING:
@@ -17,9 +25,11 @@ if TYPE_CHECKING:
     from drkit.observe.progress import Reporter
     from drkit.points.descriptor import SourceEntry
     from drkit.postgres.connection import Dsn
+    from drkit.providers.port import Thing
     from drkit.restore.engine.action import Action
     from drkit.restore.engine.journal import History
     from drkit.restore.engine.plan import Plan
+    from drkit.restore.ground import Ground
     from drkit.vault.port import Vault
 
 
@@ -64,29 +74,35 @@ class Rebuild:
         """
         means = self._means
         own = DatabaseRestore(means.config, means.vaults, means.plan, means.sources, means.dsns)
-        with own.prepared(restore, history) as by_dsn:
-            yield {**by_dsn, **actions(means)}
+        with own.prepared(restore, history) as by_dsn, Machines(means.plan, means.config) as machines:
+            leading = _for_machines(ground(means, machines, restore), restore, history) if machines.steps else {}
+            with working(means, machines, resumed=bool(history.records)) as of_the_cluster:
+                yield {**by_dsn, **leading, **of_the_cluster}
 
 
-def actions(means: Means) -> Mapping[str, Action]:  # noqa: ARG001 - what the functions will be made of
-    """The functions of a cluster's own actions, by their names in ``rebuild_plan``; those by connection string apart.
+def _for_machines(shared: Ground, restore: str, history: History) -> Mapping[str, Action]:
+    """The functions of what concerns machines and traffic, after a look at both that changes nothing."""
+    making, leading = Making(shared), Leading(shared)
+    vouched = shared.means.old_is_dead or history.steps.get(rebuild_plan.FENCE) == journal.DONE
+    making.preflight(restore, vouched=vouched)
+    return {**making.actions(), **leading.actions()}
 
-    None is here yet: the engine refuses a plan with an action that has no function before anything is touched.
-    """
-    return {}
 
+def destroy(config: Config, journal_of: journal.Journal, target: str, reporter: Reporter) -> tuple[Thing, ...]:
+    """Remove what a restore made at its provider, and nothing else; what it changed of other things is put back.
 
-def destroy(config: Config, target: str, restore: str) -> None:  # noqa: ARG001 - where the provider's token will be
-    """Remove what a restore made at its provider, and nothing else.
+    It can be cut off and called again. From its beginning the restore cannot be resumed any more.
 
     Args:
         config: the configuration.
+        journal_of: the restore's journal.
         target: whose provider.
-        restore: the restore's id, which what it made carries.
+        reporter: told what takes long.
 
     Raises:
-        PreflightFailed: always; this version makes nothing at a provider.
+        TargetNotEmpty: a restore is at work on the target.
+        ProviderFailed: the provider refuses, or does not answer.
     """
-    raise PreflightFailed(
-        f"this version of drkit does not make machines, so the restore {restore} to {target} left none to remove"
-    )
+    with hold(target):
+        journal_of.write(status=journal.DESTROYED)
+        return find.provider(config, target, reporter).destroy(journal_of.restore)

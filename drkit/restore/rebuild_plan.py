@@ -96,8 +96,8 @@ class _Making:
         fresh = self._wanted.mode == MANIFESTS
         token = "rewritten" if fresh else "token, rewritten"
         title = f"{token} configuration, registries, environment files, the user's own manifests"
-        # Whoever joins is told where the first server is.
-        needs = (f"{MARK} {machine.name}", f"{MAKE} {self._wanted.servers[0].name}")
+        # Whoever joins is told where the first server is, and all of them the addresses that took the old ones' place.
+        needs = tuple(f"{MARK} {each.name}" for _, each in self._wanted.machines)
         archive = machine.files.details if machine.files else {}
         self._add(FILES, title, needs, machine.name, {**details, **archive, "fresh_identity": fresh})
 

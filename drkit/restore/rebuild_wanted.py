@@ -12,6 +12,8 @@ from drkit.restore import plan as databases
 from drkit.restore.rebuild_choices import cluster_of, mode_of, old_nodes, take_over
 from drkit.restore.wanted import (
     ETCD,
+    HETZNER,
+    LAB,
     PARTS,
     SSH,
     Archive,
@@ -92,12 +94,18 @@ class _Deriving:
             replace=choices.replace,
             old_is_dead=choices.old_is_dead,
             empty_volumes=self._empty_volumes() if whole else (),
-            balancer=whole and bool(target.load_balancer),
-            dns=tuple(target.dns) if whole else (),
+            balancer=whole and self._has_balancer(),
+            dns=tuple(each if isinstance(each, str) else each.name for each in target.dns) if whole else (),
             health=whole and bool(self._config.health),
             patches=whole and bool(self._config.patches),
         )
         return Derived(wanted, tuple(dict.fromkeys(self._used)), tuple(self._warnings))
+
+    def _has_balancer(self) -> bool:
+        """Whether one is named; or the old cluster had one, which the provider adopts or makes again."""
+        provider, known = _provider(self._name, self._target), self._sealed.topology.get("hetzner") or {}
+        there = provider == LAB or (provider == HETZNER and bool(known.get("load_balancers")))
+        return bool(self._target.load_balancer) or there
 
     def _archive(self, source: str) -> Archive:
         self._used.append(source)

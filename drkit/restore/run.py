@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 2
 """Databases that are loaded at a time: each needs a core here and one on the server."""
-_DATABASES = Group("databases", SIDE_BY_SIDE)
-_STATISTICS = Group("statistics", SIDE_BY_SIDE)
+DATABASES = Group("databases", SIDE_BY_SIDE)
+STATISTICS = Group("statistics", SIDE_BY_SIDE)
 """Of their own: statistics are collected while the rows are counted."""
 
 
@@ -78,12 +78,12 @@ class DatabaseRestore:
             self._preflight(history)
             yield {
                 plan.ROLES: Action(self._make_roles),
-                plan.CREATE: Action(self._create, _DATABASES),
-                plan.LOAD: Action(self._load, _DATABASES),
-                plan.ANALYZE: Action(lambda call: databases.analyze(self._place(call.step)), _STATISTICS),
-                plan.PROVE: Action(lambda call: databases.prove(self._place(call.step)), _DATABASES),
-                plan.PUBLISH: Action(lambda call: databases.publish(self._place(call.step)), _DATABASES),
-                plan.SETTINGS: Action(self._put_back_properties, _DATABASES),
+                plan.CREATE: Action(self._create, DATABASES),
+                plan.LOAD: Action(self._load, DATABASES),
+                plan.ANALYZE: Action(lambda call: databases.analyze(self._place(call.step)), STATISTICS),
+                plan.PROVE: Action(lambda call: databases.prove(self._place(call.step)), DATABASES),
+                plan.PUBLISH: Action(lambda call: databases.publish(self._place(call.step)), DATABASES),
+                plan.SETTINGS: Action(self._put_back_properties, DATABASES),
             }
 
     def _open_ahead(self, stack: ExitStack, history: History) -> None:
@@ -116,16 +116,10 @@ class DatabaseRestore:
         }
         if not every and not any(databases.missing_roles(at, needed) for at in servers.values()):
             return {}
-        text = self._read_globals(self._source(call.step))
+        source = self._source(call.step)
+        text = read_globals(self._vaults[source.vault], source)
         made = [databases.make_roles(at, text, None if every else needed) for at in servers.values()]
         return {"roles_made": [role for each in made for role in each]}
-
-    def _read_globals(self, source: SourceEntry) -> str:
-        if source.size > LARGEST_BYTES:
-            raise VerificationFailed(f"{source.name} has {source.size} bytes; no script of roles has")
-        blocks: list[bytes] = []
-        feed(self._vaults[source.vault], source, blocks.append)
-        return b"".join(blocks).decode()
 
     def _create(self, call: Call) -> None:
         for difference in databases.create(self._place(call.step)):
@@ -155,3 +149,16 @@ class DatabaseRestore:
 
     def _at(self, dsn: Dsn) -> ByDsn:
         return ByDsn(dsn, None, tuple(self._config.postgresql.bin_dirs))
+
+
+def read_globals(vault: Vault, source: SourceEntry) -> str:
+    """The script of a server's roles.
+
+    Raises:
+        VerificationFailed: it is not what was sealed.
+    """
+    if source.size > LARGEST_BYTES:
+        raise VerificationFailed(f"{source.name} has {source.size} bytes; no script of roles has")
+    blocks: list[bytes] = []
+    feed(vault, source, blocks.append)
+    return b"".join(blocks).decode()

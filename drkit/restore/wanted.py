@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 ETCD, MANIFESTS, PARTS = "etcd", "manifests", "parts"
 """The modes: the old identity out of its datastore; a fresh one with the objects applied; parts into a cluster that is
 there."""
-SSH = "ssh"
+SSH, HETZNER, LAB = "ssh", "hetzner", "lab"
+"""The providers."""
 SERVER, AGENT = "server", "agent"
 
 

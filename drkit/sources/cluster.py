@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from drkit.cluster.node import Node
     from drkit.config.model import Cluster, Config
     from drkit.sources.port import Source
-
-HETZNER = "https://api.hetzner.cloud/v1"
-ENDPOINT = "HCLOUD_ENDPOINT"
-"""Names another address of Hetzner's API, as for the ``hcloud`` command: a proxy, or the lab's stand-in."""
 
 
 def sources(config: Config) -> tuple[Source, ...]:
@@ -84,4 +79,4 @@ def _project(cluster: Cluster) -> Callable[[], hetzner.Project] | None:
     if cluster.token is None:
         return None
     token = secrets.fetch(cluster.token, "cluster.token")
-    return partial(hetzner.read, token, os.environ.get(ENDPOINT, HETZNER))
+    return partial(hetzner.read, token, hetzner.endpoint())

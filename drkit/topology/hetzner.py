@@ -5,6 +5,7 @@ Source: Hetzner Cloud API, https://docs.hetzner.cloud/ (pagination: ``meta.pagin
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from drkit.errors import SourceFailed
@@ -29,11 +30,18 @@ COLLECTIONS = (
     "volumes",
     "zones",
 )
+_ENDPOINT = "https://api.hetzner.cloud/v1"
+_VARIABLE = "HCLOUD_ENDPOINT"
 _PER_PAGE = 50
 """The most that the API gives at once."""
 _MOST_PAGES = 1000
 _SECONDS = 30.0
 _HINT = "check cluster.token: it must be a token of the project that the servers are in; reading is enough"
+
+
+def endpoint() -> str:
+    """The API's address; $HCLOUD_ENDPOINT names another, as for the ``hcloud`` command: a proxy, or the stand-in."""
+    return os.environ.get(_VARIABLE, _ENDPOINT)
 
 
 def read(token: str, endpoint: str) -> Project:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import select
@@ -60,7 +59,7 @@ class BorgVault:
     def __init__(self, name: str, repository: command.Repository, passphrase: str) -> None:
         self.name = name
         self.repository = repository
-        self.identity = hashlib.sha256(repository.url.encode()).hexdigest()[:16]
+        self.identity = command.identity_of(repository.url)
         self._passphrase = passphrase
         self._borg = find_borg()
         self._base = state.state_dir() / "borg"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,11 @@ ALIVE_SECONDS = 15
 ALIVE_COUNT = 4
 FILES_IN_ARGV = 400
 """Archives named in one call; well below what the kernel takes as arguments."""
+
+
+def identity_of(url: str) -> str:
+    """A short stable name of a repository's address; see ``Vault.identity``."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

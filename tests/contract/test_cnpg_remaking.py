@@ -9,6 +9,7 @@ import pytest
 
 from drkit.cluster.api import HttpApi
 from drkit.cluster.cnpg import PostgresCluster
+from drkit.cluster.kube import FIELD_MANAGER
 from drkit.cluster.transport import Transport
 from drkit.errors import KubeRefused, RestoreFailed
 from drkit.restore.cnpg.cluster import make, prepare
@@ -54,9 +55,12 @@ class Killing(HttpApi):
         """See above."""
         return iter(self._counted(lambda: list(super(Killing, self).pages(path, selector=selector))))
 
-    def apply(self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True) -> Object:
+    def apply(
+        self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True, manager: str = FIELD_MANAGER
+    ) -> Object:
         """See above."""
-        return self._counted(lambda: super(Killing, self).apply(path, obj, dry_run=dry_run, take_over=take_over))
+        told = {"dry_run": dry_run, "take_over": take_over}
+        return self._counted(lambda: super(Killing, self).apply(path, obj, manager=manager, **told))
 
     def patch(self, path: str, patch: Object) -> Object:
         """See above."""

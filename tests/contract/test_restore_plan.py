@@ -167,10 +167,10 @@ def test_nothing_starts_empty_unless_that_is_accepted(owner: Owner) -> None:
     assert journal.newest("new-cluster") is None
 
 
-def test_what_cannot_be_carried_out_yet_is_not_begun(owner: Owner) -> None:
-    """Steps without a function are named before anything is touched; exit 16 and no journal."""
-    refused = owner.run("--to", "new-cluster", "--accept-data-loss", expect=16)
-    assert "cannot carry them out yet" in refused.stderr
+def test_what_preflight_refuses_is_not_begun(owner: Owner) -> None:
+    """A target without a key to log in with is named before anything is touched; no journal, nothing to destroy."""
+    refused = owner.run("--to", "new-cluster", "--accept-data-loss", expect=4)
+    assert "clusters.new-cluster.ssh.key" in refused.stderr
     assert journal.newest("new-cluster") is None
     owner.run("--to", "new-cluster", "--destroy", expect=16)
 

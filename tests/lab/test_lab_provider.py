@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import socket
-import struct
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,6 +22,7 @@ from drkit.providers.wanted import wanted as wanted_of
 from drkit.topology import hetzner, select
 from tests.contract.provider_suite import ProviderSuite
 from tests.lab.machines import shell
+from tests.lab.traffic import everything, page, resolved
 from tests.lab.waiting import until
 from tests.old_cluster import RESTORE, Heard
 
@@ -76,17 +74,6 @@ def public_key(small: dict[str, Any]) -> str:
     return Path(small["ssh"]["key"]).with_suffix(".pub").read_text()
 
 
-def resolved(small: dict[str, Any], name: str) -> str:
-    """What the lab's DNS server answers for a name over the network; RFC 1035, 4.1."""
-    question = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
-    asked = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + question + b"\0" + struct.pack(">2H", 1, 1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-        line.settimeout(5)
-        line.sendto(asked, (small["dns"]["address"], 53))
-        answer = line.recv(512)
-    return socket.inet_ntoa(answer[-4:]) if struct.unpack(">H", answer[6:8])[0] else ""
-
-
 @contextmanager
 def way_to(small: dict[str, Any], server: Server, tmp_path: Path) -> Iterator[tuple[SshNode, Path]]:
     """The way to a server, which believes what the provider says of its host key alone."""
@@ -103,18 +90,6 @@ def is_fresh(node: SshNode) -> bool:
     """Whether it is a machine that runs, and on which no k3s has run."""
     assert shell(node, "systemctl is-system-running --wait || true").strip() in {"running", "degraded"}
     return shell(node, "ls /var/lib/rancher/k3s 2>/dev/null | wc -l").strip() == "0"
-
-
-def page(small: dict[str, Any]) -> str:
-    """What answers at the load balancer's port 80."""
-    connection = http.client.HTTPConnection(small["load_balancer"]["address"], 80, timeout=5)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().read().decode()
-    except OSError as error:
-        return str(error)
-    finally:
-        connection.close()
 
 
 def serve_page(node: SshNode) -> None:
@@ -222,19 +197,6 @@ def see_that_it_serves(
     assert provider.point(wanted.restore_id, Record(name, "A", (address,))).before == before
     until(lambda: resolved(small, name) == address)
     return made
-
-
-def everything(engine: DockerClient, topology: Topology) -> dict[str, Any]:
-    """What there is of the lab, and where its load balancer sends traffic."""
-    haproxy = engine.containers.get(topology.the(Role.BALANCER).name)
-    dns = engine.containers.get(topology.the(Role.DNS).name)
-    volumes = engine.volumes.list(filters={"label": f"dev.drkit.lab={topology.spec.name}"})
-    return {
-        "containers": containers.states(engine, topology.spec.name),
-        "volumes": sorted(each.name for each in volumes),
-        "targets": sorted(traffic.setting(haproxy).targets.values()),
-        "records": dict(traffic.answers(dns).records),
-    }
 
 
 @pytest.fixture

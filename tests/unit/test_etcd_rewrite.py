@@ -281,6 +281,24 @@ def test_a_machine_without_old_files_joins() -> None:
     assert (settings.text("node-name"), settings.text("node-ip")) == ("neww", "10.0.0.21")
 
 
+def test_a_cluster_that_begins_anew_takes_nothing_of_the_old_identity() -> None:
+    """Neither old tokens, wherever they were told, nor the way to the old datastore; the new token is everywhere."""
+    config = (
+        f"token: {TOKEN}\nagent-token: K10abc::node:other\ndatastore-endpoint: postgres://k3s:secret@10.0.0.9/k3s\n"
+    )
+    first = old("srv1", "10.0.0.2", config=config, **{f"{SERVER}/token": TOKEN, f"{SERVER}/agent-token": "other"})
+    agent = old("w1", "10.0.0.3", **{"/etc/systemd/system/k3s-agent.service.env": f"K3S_TOKEN='{TOKEN}'\n"})
+    rebuild = Rebuild(((first, FIRST), (agent, AGENT)), etcd=True, token="fresh", fresh=True)
+    for node, machine in rebuild.pairs:
+        found = rewrite(node, machine, rebuild)
+        assert told(found, machine).text("token") == "fresh"
+        everything = b"".join(file.content for file in found.files.values()).decode()
+        assert TOKEN not in everything
+        assert "10.0.0.9" not in everything
+        assert not {f"{SERVER}/token", f"{SERVER}/agent-token"} & set(found.files)
+        assert not any("fresh" in each for each in found.said)
+
+
 def test_a_command_line_that_is_not_understood_stays() -> None:
     """A unit that starts k3s in a way of its own is put back as it is, and that is said."""
     unit = "[Service]\nExecStart=/usr/local/bin/start-k3s $MORE\n"

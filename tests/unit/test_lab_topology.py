@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drkit.backup import leftovers
 from drkit.errors import PreflightFailed, UsageError
 from drkit.lab import limits
 from drkit.lab.containers import routes
@@ -17,6 +18,8 @@ from drkit.lab.limits import check_inotify, inotify_in_use
 from drkit.lab.spec import Datastore, LabSpec
 from drkit.lab.subnet import CANDIDATES, choose
 from drkit.lab.topology import CAPABILITIES, Role, images, topology
+from drkit.state import state_dir
+from drkit.vault.borg_command import identity_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,3 +140,14 @@ def test_a_machine_that_is_used_up_is_said(tmp_path: Path, monkeypatch: pytest.M
     assert "sysctl fs.inotify.max_user_instances=" in caught.value.hint
     (tmp_path / "limit").write_text("100000\n")
     check_inotify(LabSpec())
+
+
+def test_a_lab_that_is_removed_leaves_no_memory_of_its_vaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next lab's box may have the same address: what was sealed in the last one's is not missed there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    kept = [state_dir() / "vaults" / f"{identity_of(url)}.json" for url in ("ssh://a@192.0.2.1/./x", "elsewhere")]
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    leftovers.forget(identity_of("ssh://a@192.0.2.1/./x"))
+    assert [path.exists() for path in kept] == [False, True]

@@ -24,6 +24,7 @@ from drkit.lab.topology import Role, beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import docker.models.containers
     from docker import DockerClient
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 NUMBER_LABEL = f"{LABEL}.hcloud"
 """On each container that the stand-in made: the lab's name, which stand-in, and its number there."""
+IMAGES = "/var/lib/rancher/k3s/agent/images/workload.tar"
+"""k3s takes images from there at its start (docs.k3s.io/installation/airgap)."""
 _CLOUD_CONFIG = "#cloud-config\n"
 _TARGET = "server-"
 """Before a server's number, in the load balancer's configuration."""
@@ -50,10 +53,11 @@ class LabMachines:
         engine: where the lab is.
         lab: it.
         reporter: told of images that are built.
+        images: an archive of images that each machine gets for its k3s, in place of a registry.
     """
 
-    def __init__(self, engine: DockerClient, lab: Topology, reporter: Reporter) -> None:
-        self._engine, self._lab, self._reporter = engine, lab, reporter
+    def __init__(self, engine: DockerClient, lab: Topology, reporter: Reporter, images: Path | None = None) -> None:
+        self._engine, self._lab, self._reporter, self._images = engine, lab, reporter, images
         self._mark = secrets.token_hex(4)
         self._names: dict[int, str] = {}
         """The container of each machine and load balancer, by the API's number."""
@@ -77,6 +81,8 @@ class LabMachines:
             found = machines.find(self._engine, self._lab, spec.name)
             if found is None or machines.address_of(found, self._lab) != spec.addresses.public:
                 found = machines.make(self._engine, self._lab, self._fresh(spec), self._reporter)
+                if self._images is not None:
+                    containers.place_file(found, IMAGES, self._images)
             self._names[spec.id] = str(found.name)
 
     def start(self, number: int) -> None:

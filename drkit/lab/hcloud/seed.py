@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from drkit.errors import DrkitError
 from drkit.lab import containers, machines, traffic
-from drkit.lab.files import NODE_KEY, LabFiles
+from drkit.lab.files import IMAGE, LOCATION, NODE_KEY, SERVER_TYPE, LabFiles
 from drkit.lab.hcloud import balancers, servers, things, zones
 from drkit.lab.hcloud.containers import LabMachines
 from drkit.lab.hcloud.serve import serving
@@ -17,6 +17,7 @@ from drkit.lab.topology import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from docker import DockerClient
 
@@ -25,14 +26,19 @@ if TYPE_CHECKING:
     from drkit.lab.topology import Topology
     from drkit.observe.progress import Reporter
 
-SERVER_TYPE, IMAGE, LOCATION, NETWORK_ZONE, BALANCER_TYPE = "cax11", "debian-13", "nbg1", "eu-central", "lb11"
-"""What the lab's nodes are said to be; the reference cluster's servers are of this type."""
+NETWORK_ZONE, BALANCER_TYPE = "eu-central", "lb11"
 _SECONDS = 60.0
 
 
 @contextmanager
 def serving_lab(
-    engine: DockerClient, name: str, token: str, reporter: Reporter, address: str = "127.0.0.1", port: int = 0
+    engine: DockerClient,
+    name: str,
+    token: str,
+    reporter: Reporter,
+    address: str = "127.0.0.1",
+    port: int = 0,
+    images: Path | None = None,
 ) -> Iterator[StandIn]:
     """The stand-in over a lab that runs, for the time of the body. What was made by it stays in the lab afterwards.
 
@@ -43,13 +49,14 @@ def serving_lab(
         reporter: told of images that are built.
         address: where to listen; the lab's gateway, to be reached from its containers.
         port: likewise; 0 for any that is free.
+        images: those of the workload in one archive, which each new server has on its disk.
 
     Raises:
         PreflightFailed: there is no such lab.
         DrkitError: the lab's containers do not let themselves be adopted.
     """
     lab = machines.lab_of(engine, name)
-    with serving(LabMachines(engine, lab, reporter), token, address, port) as api:
+    with serving(LabMachines(engine, lab, reporter, images), token, address, port) as api:
         seed(api.project, engine, lab)
         yield api
 

@@ -22,6 +22,8 @@ from drkit.lab.workload.certificate import self_signed
 from drkit.lab.workload.images import CNPG
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import docker.models.containers
     from docker import DockerClient
 
@@ -54,10 +56,7 @@ def deploy(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Repor
     listed = server.kubectl("get", "deployments", "-n", health.OPERATOR_NAMESPACE, "-o", "name")
     real.check_the_same([line.rpartition("/")[2] for line in listed.split()], given)
     found = images.ensure_all(engine, reporter)
-    wanted = [name for key, name in found.items() if given is None or key != CNPG]
-    if given is not None:
-        _check_image(engine, given.image)
-        wanted.append(given.image)
+    wanted = _needed(engine, found, given)
     images.give(engine, [node.name for node in manifests.workers(lab)], wanted, reporter)
     with reporter.task("deploying the sample workload"):
         _prepare(server, lab)
@@ -74,6 +73,19 @@ def deploy(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Repor
     with reporter.task("loading the sample databases"):
         _load(server)
     _publish(engine, lab)
+
+
+def image_names(engine: DockerClient, reporter: Reporter) -> list[str]:
+    """The names of all images that the workload's pods run, which are there afterwards; raises what ``deploy`` does."""
+    return _needed(engine, images.ensure_all(engine, reporter), real.given())
+
+
+def _needed(engine: DockerClient, found: Mapping[str, str], given: real.RealOperator | None) -> list[str]:
+    wanted = [name for key, name in found.items() if given is None or key != CNPG]
+    if given is not None:
+        _check_image(engine, given.image)
+        wanted.append(given.image)
+    return wanted
 
 
 class _Server:

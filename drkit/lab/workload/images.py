@@ -76,9 +76,9 @@ def give(engine: DockerClient, nodes: Sequence[str], names: Iterable[str], repor
     if not lacking:
         return
     with reporter.task(f"copying {len(wanted)} images to {len(lacking)} nodes"):
-        archive = _archive(wanted)
+        file = archive(wanted)
         with ThreadPoolExecutor(max_workers=len(lacking)) as pool:
-            list(pool.map(lambda node: _import(node, archive), lacking))
+            list(pool.map(lambda node: _import(node, file), lacking))
 
 
 def _images_of(node: docker.models.containers.Container) -> set[str]:
@@ -86,7 +86,7 @@ def _images_of(node: docker.models.containers.Container) -> set[str]:
     return {each.removeprefix("docker.io/") for each in listed}
 
 
-def _archive(names: Sequence[str]) -> Path:
+def archive(names: Sequence[str]) -> Path:
     """All the images in one file, in which shared layers are once; kept for the next lab."""
     place = cache_dir() / "lab"
     place.mkdir(mode=0o700, exist_ok=True)

@@ -176,7 +176,7 @@ def fence(api: Api, wanted: Wanted, *, power_off: bool) -> Iterator[Fenced]:
         if now is not None and power_off:
             servers.power_off(api, now)
         off = now is None or power_off or now["status"] == "off"
-        yield Fenced(old.name, off, detached=True)
+        yield Fenced(old.name, off, detached=raw is not None, there=now is not None)
 
 
 def leads_to(target: Target, server: Mapping[str, Any]) -> bool:

@@ -28,6 +28,8 @@ DONE = "done"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
 FINISHED = "finished"
+DESTROYED = "destroyed"
+"""What it made at its provider is removed, or is being removed."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class History:
 
     @property
     def finished(self) -> bool:
-        """Whether the restore came to its end."""
-        return any(record.get("status") == FINISHED for record in self.records)
+        """Whether the restore came to its end, or was destroyed: it is not gone on with."""
+        return any(record.get("status") in {FINISHED, DESTROYED} for record in self.records)
 
     @property
     def attempts(self) -> int:

@@ -48,7 +48,7 @@ def execute(
         Interrupted: a signal came; the journal says the same.
     """
     started, start = clock.now(), clock.monotonic()
-    with _hold(plan.target):
+    with hold(plan.target):
         history = _history(plan, resumed)
         # In lower case, as labels elsewhere want it.
         restore = names.new_point(started).lower() if resumed is None else resumed.restore
@@ -93,7 +93,12 @@ def resume_hint(plan: Plan) -> str:
     return f"go on with: drkit restore --to {plan.target} --resume"
 
 
-def _hold(target: str) -> AbstractContextManager[None]:
+def hold(target: str) -> AbstractContextManager[None]:
+    """The target for oneself.
+
+    Raises:
+        TargetNotEmpty: another restore is at work on it.
+    """
     return state.exclusive(
         f"restore-{names.slug(target)}",
         "drkit restore",

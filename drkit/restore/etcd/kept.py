@@ -52,10 +52,11 @@ def kept(
     server, said = settings.server_directory, []
     agent = tuple(f"{settings.data_directory}/agent/{each}/" for each in ("pod-manifests", "etc/containerd"))
     found = {path: file for path, file in old.files.items() if path.startswith(agent)}
-    if machine.role == "server":
+    if machine.role == "server" and not rebuild.fresh:
         found[f"{server}/token"] = File(f"{rebuild.token.strip()}\n".encode())
         if f"{server}/agent-token" in old.files:
             found[f"{server}/agent-token"] = old.files[f"{server}/agent-token"]
+    if machine.role == "server":
         found |= _manifests(old.files, f"{server}/manifests/")
     found |= {path: old.files[path] for path in _named_files(told) if path in old.files}
     registries = told.text("private-registry") or _REGISTRIES

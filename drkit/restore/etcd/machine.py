@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from drkit import archive, process
 from drkit.cluster import k3s, kubeconfig
 from drkit.errors import PreflightFailed, RestoreFailed, TargetNotEmpty
+from drkit.masking import register
 from drkit.process import DeadlineExceeded
 from drkit.restore.etcd.values import File
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 MARK = "/etc/drkit/restore.json"
 """Says which restore a machine is of: ``{"restore": "<id>"}``."""
+OF_ITS_OWN = "/etc/drkit/restore-token"
+"""The token of a cluster that begins anew."""
 INSTALLER = "curl -sfL https://get.k3s.io | sh -"
 """k3s's documented way (docs.k3s.io/installation/configuration): a shell command, told by ``INSTALL_K3S_…``."""
 UNITS: Mapping[Role, str] = {"server": k3s.SERVER_UNIT, "agent": k3s.AGENT_UNIT}
@@ -35,17 +38,34 @@ _INSTALL_SECONDS = 900.0
 _START_SECONDS = 600.0
 _LINES = "40"
 
-# Of a link only one can be made under a name: of two restores to one machine one comes first.
-_MARK = """
-umask 077
-mkdir -p /etc/drkit || exit 1
-if ! [ -e "$1" ]; then
+_RAN_BEFORE = """
     for path in "$3/server/db" "$3/server/tls" "$3/agent/client-ca.crt" /etc/rancher/node/password \\
         /etc/rancher/k3s/k3s.yaml; do
         if [ -e "$path" ]; then echo "$path" >&2; exit 3; fi
     done
+"""
+_SEE = f"""
+if ! [ -e "$1" ]; then
+    {_RAN_BEFORE}
+    exit 0
+fi
+cat "$1"
+"""
+# Of a link only one can be made under a name: of two restores to one machine one comes first.
+_MARK = f"""
+umask 077
+mkdir -p /etc/drkit || exit 1
+if ! [ -e "$1" ]; then
+    {_RAN_BEFORE}
     printf '%s' "$2" >"$1.$$" && sync "$1.$$" && ln "$1.$$" "$1" 2>/dev/null
     rm -f "$1.$$"
+fi
+cat "$1"
+"""
+_BEGIN_ANEW = """
+umask 077
+if ! [ -e "$1" ]; then
+    head -c 24 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' >"$1.$$" && sync "$1.$$" && mv "$1.$$" "$1" || exit 1
 fi
 cat "$1"
 """
@@ -87,13 +107,29 @@ def mark(node: Node, restore: str, data_directory: str = k3s.DATA_DIRECTORY) -> 
     """
     text = json.dumps({"restore": restore})
     done = node.run(["sh", "-c", _MARK, "sh", MARK, text, data_directory], deadline=_SECONDS)
+    _see_free(node, restore, done, "cannot be marked")
+
+
+def see_free(node: Node, restore: str, data_directory: str = k3s.DATA_DIRECTORY) -> None:
+    """See that ``mark`` would not refuse a machine; nothing is changed there.
+
+    Raises:
+        TargetNotEmpty: as ``mark``.
+    """
+    text = json.dumps({"restore": restore})
+    done = node.run(["sh", "-c", _SEE, "sh", MARK, text, data_directory], deadline=_SECONDS)
+    if done.status != 0 or done.stdout:
+        _see_free(node, restore, done, "cannot be looked at")
+
+
+def _see_free(node: Node, restore: str, done: process.Completed, failed: str) -> None:
     if done.status == _RAN:
         raise TargetNotEmpty(
             f"{node.name}: k3s has run there before ({process.tail(done.stderr)})",
             "give an empty machine, or remove k3s there: k3s-uninstall.sh",
         )
     if done.status != 0:
-        raise RestoreFailed(f"{node.name}: it cannot be marked: {process.tail(done.stderr)}")
+        raise RestoreFailed(f"{node.name}: it {failed}: {process.tail(done.stderr)}")
     if marked(done.stdout) != restore:
         raise TargetNotEmpty(
             f"{node.name}: it is of the restore {marked(done.stdout) or 'of somebody'} ({MARK}), not of {restore}",
@@ -108,6 +144,15 @@ def marked(content: bytes) -> str:
     except ValueError:
         return ""
     return str(found.get("restore", "")) if isinstance(found, dict) else ""
+
+
+def fresh_token(node: Node) -> str:
+    """The token of a cluster that begins anew, made on its first server, which is marked; the same each time.
+
+    Raises:
+        RestoreFailed: it cannot be made.
+    """
+    return register(shell(node, _BEGIN_ANEW, OF_ITS_OWN).strip())
 
 
 def see_mark(node: Node, restore: str) -> None:
@@ -127,7 +172,8 @@ def install(node: Node, role: Role, version: str, command: str = INSTALLER) -> N
     Args:
         node: the machine.
         role: what it is going to be.
-        version: as ``k3s --version`` names it; a newer patch, or one minor version more, will do too.
+        version: as ``k3s --version`` names it; a newer patch, or one minor version more, will do too. Where it is
+            empty, whichever is there will do, and else the newest stable one is installed.
         command: what installs it.
 
     Raises:
@@ -150,7 +196,7 @@ def install(node: Node, role: Role, version: str, command: str = INSTALLER) -> N
         if not there or not unit:
             said = process.tail(done.stderr or done.stdout.decode(errors="replace"))
             raise PreflightFailed(f"{node.name}: k3s could not be installed: {said}", _INSTALL_HINT)
-    if not fits(there, version):
+    if version and not fits(there, version):
         raise PreflightFailed(
             f"{node.name} has k3s {there}, and the cluster was on {version}",
             f"install {version} there, or remove k3s: it is then installed",

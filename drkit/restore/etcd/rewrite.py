@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _SECRETS = frozenset(
     {"token", "agent-token", "datastore-endpoint", "vpn-auth", "etcd-s3-access-key", "etcd-s3-secret-key"}
 )
+_TOKENS = ("token", "token-file", "agent-token", "agent-token-file")
+_DATASTORE = ("datastore-endpoint", "datastore-cafile", "datastore-certfile", "datastore-keyfile")
 _LEFT_ALONE = frozenset({"node-label", "node-taint", "node-ip", "node-external-ip", "node-name", "server"})
 _ANY = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})  # noqa: S104 - nothing is bound: they stay what they are
 _PORT = 6443
@@ -173,6 +175,10 @@ def _cluster(machine: Machine, rebuild: Rebuild, said: _Said) -> None:
     """Which server it joins, and with what."""
     told = said.told
     before = told.text("server")
+    if rebuild.fresh:
+        for key in _TOKENS[1:]:
+            said.remove(key, "the new cluster has a token of its own")
+        said.set("token", rebuild.token)
     if not machine.join:
         said.remove("server", "it is the first server")
         return
@@ -182,8 +188,7 @@ def _cluster(machine: Machine, rebuild: Rebuild, said: _Said) -> None:
         said.set("server", f"https://{host}:{_port(before)}")
     if before and (urlsplit(before).hostname or "") not in rebuild.addresses:
         said.note(f"it joined through {before}: put that back when that name or address leads to the new servers")
-    tokens = ["token", "token-file", *(["agent-token", "agent-token-file"] if machine.role == "agent" else [])]
-    if not any(told.value(key) for key in tokens):
+    if not any(told.value(key) for key in (_TOKENS if machine.role == "agent" else _TOKENS[:2])):
         said.set("token", rebuild.token)
 
 
@@ -199,6 +204,8 @@ def _server(machine: Machine, rebuild: Rebuild, said: _Said) -> None:
     told = said.told
     for key in ("cluster-reset", "cluster-reset-restore-path"):
         said.remove(key, "it is for a single start")
+    for key in _DATASTORE if rebuild.fresh else ():
+        said.remove(key, "the old cluster's objects are there, and this one begins anew")
     if machine.join or not rebuild.etcd:
         said.remove("cluster-init", "it joins" if machine.join else "the datastore is not k3s's own etcd")
     elif not told.on("cluster-init"):

@@ -72,12 +72,15 @@ class Rebuild:
         etcd: whether the datastore is k3s's own etcd.
         token: the cluster's, as its server kept it.
         endpoint: the external datastore's; empty where it is where it was, or is none.
+        fresh: whether the cluster begins anew, with ``token`` as its own: nothing of the old identity or datastore
+            is told or put there.
     """
 
     pairs: tuple[tuple[Old, Machine], ...]
     etcd: bool
     token: str = field(repr=False)
     endpoint: str = field(default="", repr=False)
+    fresh: bool = False
 
     @property
     def addresses(self) -> dict[str, str]:

@@ -1,0 +1,166 @@
+"""The steps that concern a cluster's objects: applied, CloudNativePG's clusters made anew, patched, compared."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from drkit import process
+from drkit.errors import TargetNotEmpty, VerificationFailed
+from drkit.restore import holds, rebuild_plan
+from drkit.restore.cnpg import cluster as clusters
+from drkit.restore.cnpg.remade import remake
+from drkit.restore.engine.action import Action
+from drkit.restore.etcd import cluster, scrub
+from drkit.restore.objects.apply import apply
+from drkit.restore.objects.prove import prove
+from drkit.restore.patches import apply_patches
+from drkit.restore.sealed_objects import is_of_postgres
+from drkit.restore.waking import READY_SECONDS, databases_of, hosts_of_databases, postgres_cluster
+from drkit.restore.wanted import MANIFESTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drkit.cluster.kube import Api, Object
+    from drkit.restore.engine.action import Call
+    from drkit.restore.machines import Machines
+    from drkit.restore.new_cluster import NewCluster
+    from drkit.restore.objects.apply import Transform
+    from drkit.restore.objects.compare import Proof
+    from drkit.restore.rebuild import Means
+    from drkit.restore.sealed_objects import SealedObjects
+
+_COMPLETE_SECONDS = 60.0
+"""How long what operators and k3s make again may take to be there."""
+_LOOK_SECONDS = 2.0
+_SHOWN = 20
+
+
+class Applying:
+    """Made once for an attempt.
+
+    Args:
+        means: what the functions are made of.
+        machines: those of the cluster.
+        sealed: its objects.
+        new: its API.
+    """
+
+    def __init__(self, means: Means, machines: Machines, sealed: SealedObjects, new: NewCluster) -> None:
+        self._means, self._machines, self._sealed, self._new = means, machines, sealed, new
+        self._fresh = means.plan.mode == MANIFESTS
+
+    def actions(self) -> dict[str, Action]:
+        """The functions, by the names of the plan's actions."""
+        return {
+            rebuild_plan.APPLY: Action(self._apply),
+            rebuild_plan.POSTGRES: Action(self._postgres),
+            rebuild_plan.PATCHES: Action(self._patch),
+            rebuild_plan.OBJECTS: Action(self._compare),
+        }
+
+    def _apply(self, call: Call) -> dict[str, Any]:
+        api = self._new.api(call)
+        transform: Transform = lambda obj: obj  # noqa: E731 - what parts are applied as
+        if self._fresh:
+            _record(api, call.restore)
+            held = self._sealed.held(hosts_of_databases(self._means))
+            transform = _Held(held)
+        for sentence in self._sealed.mentions()[:_SHOWN]:
+            call.warn(sentence)
+        done = apply(api, self._sealed.gathered(), transform)
+        for note in done.taken_over:
+            call.note(f"{note.name}: fields are drkit's now: {note.why}")
+        for note in done.replaced:
+            call.note(f"{note.name}: made anew, for {note.why}")
+        return {"applied": done.applied, "equal": done.equal, "left_out": done.left_out, "left": len(done.left)}
+
+    def _postgres(self, call: Call) -> dict[str, Any]:
+        api, named = self._new.api(call), postgres_cluster(call.step.details["cluster"])
+        if not self._fresh:
+            return {"primary": clusters.make(api, named, call.restore).pod}
+        secrets = [each for each in self._sealed.of(scrub.SECRETS) if each["metadata"]["namespace"] == named.namespace]
+        remade = remake(self._sealed.postgres(named), secrets, databases_of(self._means, named), call.restore)
+        for warning in remade.warnings:
+            call.warn(f"{named}: {warning}")
+        primary = clusters.make(api, named, call.restore, remade)
+        for pooler in self._sealed.of(scrub.POOLERS):
+            spec, metadata = pooler.get("spec") or {}, pooler["metadata"]
+            if ((spec.get("cluster") or {}).get("name"), metadata["namespace"]) == (named.name, named.namespace):
+                api.apply(scrub.POOLERS.object_path(metadata["namespace"], metadata["name"]), pooler, dry_run=False)
+        return {"primary": primary.pod}
+
+    def _patch(self, call: Call) -> dict[str, Any]:
+        return {"patched": apply_patches(self._new.api(call), self._means.config.patches)}
+
+    def _compare(self, call: Call) -> dict[str, Any]:
+        """All nodes are ready, and no object is missing; what differs is named.
+
+        Raises:
+            VerificationFailed: something is missing.
+        """
+        api = self._new.api(call)
+        names = [self._machines.machine(name, call).name for name in self._machines.steps]
+        cluster.wait_ready(api, names, READY_SECONDS)
+        found = self._settled(api)
+        missing = [f"{each.kind} {name}" for each in found.kinds for name in each.missing]
+        if missing:
+            raise VerificationFailed(
+                f"objects that were sealed are not there: {_shortened(missing)}",
+                "apply them by hand (drkit restore --only manifests --into DIR), then go on with --resume",
+            )
+        different = [
+            f"{each.kind} {change.namespace}/{change.name}" for each in found.kinds for change in each.different
+        ]
+        if different:
+            call.warn(f"not as they were sealed: {_shortened(different)}")
+        counts = {each.kind: each.found for each in found.kinds if each.sealed}
+        return {"equal": found.equal, "nodes": names, "objects": counts}
+
+    def _settled(self, api: Api) -> Proof:
+        gathered, began = self._sealed.gathered(), time.monotonic()
+        details = None if self._sealed.namespaces else self._sealed.source.details
+        while True:
+            found = prove(api, gathered, details, self._comparable)
+            if found.complete or time.monotonic() - began > _COMPLETE_SECONDS:
+                return found
+            process.pause(_LOOK_SECONDS)
+
+    def _comparable(self, obj: Object) -> Object | None:
+        """Clusters of CloudNativePG are others on purpose; a pod that nobody owns died with its machine."""
+        if obj.get("kind") == scrub.CLUSTERS.kind and is_of_postgres(obj):
+            return None
+        return None if obj.get("kind") == "Pod" and not self._fresh else obj
+
+
+class _Held:
+    """What is applied of an object while the data is not there."""
+
+    def __init__(self, held: frozenset[holds.Identity]) -> None:
+        self._held = held
+
+    def __call__(self, obj: Object) -> Object | None:
+        if is_of_postgres(obj):
+            return None
+        return holds.hold(obj) if holds.identity(obj) in self._held else obj
+
+
+def _record(api: Api, restore: str) -> None:
+    """Let the cluster say of which restore it is.
+
+    Raises:
+        TargetNotEmpty: it is of another one.
+    """
+    found = cluster.restore_of(api)
+    if found not in {"", restore}:
+        raise TargetNotEmpty(f"the cluster is of the restore {found}, not of {restore}", "give empty machines")
+    namespace, name = scrub.RECORD.split("/")[4], scrub.RECORD.rpartition("/")[2]
+    metadata = {"namespace": namespace, "name": name}
+    record = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"restore": restore}}
+    api.apply(scrub.RECORD, record, dry_run=False)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"

@@ -1,0 +1,100 @@
+"""What the actions on machines and traffic share: the provider, and what is wanted of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drkit.cluster import kubeconfig
+from drkit.providers import find
+from drkit.providers.wanted import wanted as wanted_of
+from drkit.restore import alive, sealed
+from drkit.restore.wanted import AGENT, SERVER, SSH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drkit.providers.port import Provider
+    from drkit.providers.values import Wanted
+    from drkit.restore.engine.action import Call
+    from drkit.restore.machines import Machines
+    from drkit.restore.rebuild import Means
+
+
+@dataclass(frozen=True)
+class Ground:
+    """It.
+
+    Attributes:
+        means: of the restore.
+        machines: the ways to the machines.
+        provider: who has them.
+        wanted: what there shall be.
+        topology: the document of the source ``topology``; empty where there is none.
+    """
+
+    means: Means
+    machines: Machines
+    provider: Provider
+    wanted: Wanted
+    topology: Mapping[str, Any]
+
+    @property
+    def replace(self) -> bool:
+        """Whether new servers take over the names of the old ones."""
+        return self.wanted.replace
+
+    def name_of(self, machine: str) -> str:
+        """What the provider calls a machine of the plan."""
+        return next(each.name for each in self.wanted.servers if each.was == machine)
+
+    def old_addresses(self, machine: str) -> list[str]:
+        """The addresses of the old node whose place a machine takes."""
+        node = self.machines.steps[machine].details["node"]
+        listed = (each for each in self.topology.get("nodes") or () if each["name"] == node)
+        known: Mapping[str, Any] = next(listed, {})
+        found = known.get("addresses") or ()
+        return [each["address"] for each in found if each["type"] in {"ExternalIP", "InternalIP"}]
+
+    def still_alive(self, call: Call | None = None) -> tuple[tuple[alive.Door, ...], tuple[alive.Door, ...]]:
+        """Where the old cluster would answer, and where somebody does.
+
+        Args:
+            call: its results say which addresses are new machines' now.
+        """
+        config = self.means.config.cluster
+        api = kubeconfig.read(config.kubeconfig).server if config.kubeconfig and config.kubeconfig.exists() else ""
+        new = self.machines.addresses(call) if call is not None else frozenset()
+        asked = alive.doors(config, api, self.topology, new)
+        return asked, alive.answering(asked)
+
+
+def ground(means: Means, machines: Machines, restore: str) -> Ground:
+    """It for one restore.
+
+    Raises:
+        ConfigurationError: the target does not say what to make, or with which key.
+        VerificationFailed: the topology is not what was sealed.
+    """
+    name = means.plan.target
+    target = means.config.clusters[name]
+    steps = machines.steps
+    by_role = {role: [each for each, step in steps.items() if step.details["role"] == role] for role in (SERVER, AGENT)}
+    topology = sealed.topology(means.vaults, means.sources.get(sealed.TOPOLOGY))
+    wanted = wanted_of(
+        topology,
+        # The plan has named them all; a target may leave that to the backup.
+        target.model_copy(
+            update={
+                "provider": target.provider or SSH,
+                "servers": by_role[SERVER],
+                "agents": by_role[AGENT],
+            }
+        ),
+        restore,
+        machines.public_keys(),
+        section=f"clusters.{name}",
+        replace=any(step.details["replace"] for step in steps.values()),
+        stands_for={each: step.details["node"] for each, step in steps.items()},
+    )
+    return Ground(means, machines, find.provider(means.config, name, means.reporter), wanted, topology)

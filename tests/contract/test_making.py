@@ -1,0 +1,68 @@
+"""Hosts that exist, as a restore's machines: this one, which is reached without SSH and is only looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from drkit.clock import SystemClock
+from drkit.config.load import load
+from drkit.errors import PreflightFailed
+from drkit.restore import rebuild_plan
+from drkit.restore.engine import journal
+from drkit.restore.engine.action import Call
+from drkit.restore.engine.plan import Plan
+from drkit.restore.ground import Ground, ground
+from drkit.restore.machines import Machines
+from drkit.restore.making import Making
+from drkit.restore.rebuild import Means
+from drkit.restore.wanted import MANIFESTS, Machine, Wanted
+from tests.old_cluster import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CONFIG = """
+vaults: {databases: {url: vault, passphrase: {env: PASSPHRASE}}}
+clusters: {hosts: {servers: [{name: s1, address: ADDRESS}], ssh: {user: nobody, known_hosts: known_hosts}}}
+"""
+
+
+@pytest.fixture
+def shared(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """A target of one host; its address is the parameter, else this machine's."""
+    address = getattr(request, "param", "127.0.0.1")
+    (tmp_path / "drkit.yaml").write_text(CONFIG.replace("ADDRESS", address))
+    (tmp_path / "known_hosts").touch()
+    config = load(tmp_path / "drkit.yaml")
+    plan = Plan("hosts", rebuild_plan.steps(Wanted("hosts", MANIFESTS, servers=(Machine("s1"),))), (), mode=MANIFESTS)
+    means = Means(plan, config, {}, {}, {}, old_is_dead=False, clock=SystemClock(), reporter=Heard())
+    with Machines(plan, config) as machines:
+        yield ground(means, machines, "restore-1")
+
+
+def test_a_host_is_known_by_its_own_addresses(shared: Ground) -> None:
+    """It keeps its name; its address in the cluster is on one of its interfaces, and later steps find the way to it."""
+    clock = SystemClock()
+    begun = journal.begin("hosts", "restore-1", shared.means.plan.as_json())
+    attempt = journal.Attempt(begun, clock, 1, clock.now(), clock.monotonic())
+    step = shared.machines.steps["s1"]
+    making = Making(shared)
+    making.preflight("restore-1", vouched=True)
+    left = making.server(Call(step, attempt, begun_before=False, results={}, task=Heard()))
+    call = Call(step, attempt, begun_before=False, results={step.id: left}, task=Heard())
+    machine = shared.machines.machine("s1", call)
+    assert (machine.name, machine.role, machine.join) == ("s1", "server", "")
+    assert machine.internal
+    listed = shared.machines.node("s1", call).run(["ip", "-brief", "address", "show", machine.interface], deadline=20)
+    assert f" {machine.internal[0]}/".encode() in listed.stdout
+    assert making.server(call) == left
+
+
+@pytest.mark.parametrize("shared", ["192.0.2.1.invalid"], indirect=True)
+def test_a_host_that_cannot_be_reached_is_named_before_anything_is_touched(shared: Ground) -> None:
+    """A name that leads nowhere is refused in preflight."""
+    with pytest.raises(PreflightFailed, match=r"(?s)s1.*nothing was touched"):
+        Making(shared).preflight("restore-1", vouched=True)

@@ -1,0 +1,185 @@
+"""A lab's cluster that is backed up with drkit and then lost, and fresh machines that take its place."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drkit.lab import containers, machines
+from drkit.lab.workload import images
+from drkit.observe.progress import PlainReporter
+from tests.lab.labs import login
+from tests.lab.site import PASSPHRASE, Ran, Site
+from tests.lab.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker import DockerClient
+
+    from drkit.lab.topology import Topology
+
+Lab = dict[str, Any]
+NAMESPACE, CLUSTER = "postgres", "main-db"
+DATABASE = f"{NAMESPACE}/{CLUSTER}"
+RESTORE_SECONDS = 900.0
+SPARES = ("spare-1", "spare-2")
+_IMAGES = "/var/lib/rancher/k3s/agent/images"
+"""Where k3s takes images from at its start (docs.k3s.io/installation/airgap)."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A cluster of one server and one agent, of which nothing is left but its backup.
+
+    Attributes:
+        lab: as it was.
+        site: where its backup is.
+        documents: what the application held, by keys.
+    """
+
+    lab: Lab
+    site: Site
+    engine: DockerClient
+    topology: Topology
+    documents: dict[str, str]
+
+    @contextmanager
+    def spares(self) -> Iterator[None]:
+        """Two fresh machines, which are the target ``spare`` for the time of the body."""
+        made = [self._spare(name) for name in SPARES]
+        try:
+            addresses = [machines.address_of(each, self.topology) for each in made]
+            keys = [machines.booted(each, address) for each, address in zip(made, addresses, strict=True)]
+            pins = "".join(f"{address} {key}\n" for address, key in zip(addresses, keys, strict=True))
+            (self.site.path / "spare_hosts").write_text(pins)
+            self.site.config.write_text(configuration(self.lab, addresses))
+            yield
+        finally:
+            for each in made:
+                each.remove(force=True, v=True)
+
+    def _spare(self, name: str) -> Any:
+        key = Path(self.lab["ssh"]["key"]).with_suffix(".pub").read_text()
+        fresh = machines.Fresh(name, uuid.uuid4().hex[:8], (key,))
+        made = machines.make(self.engine, self.topology, fresh, PlainReporter())
+        machines.power_on(made)
+        made.reload()
+        archive = images.archive(sorted(images.ensure_all(self.engine, PlainReporter()).values()))
+        subprocess.run(["docker", "exec", str(made.name), "mkdir", "-p", _IMAGES], check=True)
+        subprocess.run(["docker", "cp", str(archive), f"{made.name}:{_IMAGES}/workload.tar"], check=True)
+        return made
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin ``drkit restore`` to the spare machines."""
+        return self.site.start("restore", "--to", "spare", *arguments)
+
+    def restored(self, *arguments: str) -> dict[str, Any]:
+        """The report of a restore that comes to its end."""
+        done = ended(self.start("--json", *arguments))
+        assert done.status == 0, f"{arguments}: {done.status}\n{done.out}\n{done.err}"
+        report: dict[str, Any] = done.json()
+        return report
+
+    def has_begun(self, step: str) -> bool:
+        """Whether the restore that is not finished has begun a step."""
+        journals = sorted((self.site.path / "state/drkit/restores/spare").glob("*.jsonl"))
+        lines = journals[-1].read_text(errors="replace").splitlines() if journals else []
+        finished = any('{"status": "finished"' in line for line in lines)
+        return not finished and any(f'"step": "{step}", "status": "started"' in line for line in lines)
+
+    def address(self, number: int = 0) -> str:
+        """Of one of the spare machines."""
+        return (self.site.path / "spare_hosts").read_text().splitlines()[number].split()[0]
+
+    def kubectl(self, *words: str) -> Ran:
+        """Kubectl on the new first server."""
+        hosts = str(self.site.path / "spare_hosts")
+        return login(self.lab["ssh"]["key"], hosts, f"root@{self.address()}", "k3s", "kubectl", *words)
+
+    def items(self, kind: str, *words: str) -> list[dict[str, Any]]:
+        """All objects of a kind in the new cluster."""
+        asked = self.kubectl("get", kind, "-A", "-o", "json", "--request-timeout=5s", *words)
+        return list(asked.json()["items"]) if asked.status == 0 else []
+
+    def found(self, key: str) -> str:
+        """A document, as the application on the new machines answers it."""
+        return ask(self.address(1), f"docfast.{self.lab['dns']['zone']}", key)
+
+    def serves(self) -> bool:
+        """Whether the application answers with all that it held."""
+        return all(self.found(key) == f"{text}\n" for key, text in self.documents.items())
+
+
+def ended(child: subprocess.Popen[str], seconds: float = RESTORE_SECONDS) -> Ran:
+    """Wait for a started command."""
+    try:
+        out, err = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        out, err = child.communicate()
+        raise AssertionError(f"did not end within {seconds} s\n{out}\n{err}") from None
+    return Ran(child.returncode, out, err)
+
+
+def ask(address: str, host: str, key: str, text: str | None = None) -> str:
+    """Read a document, or write it; what went wrong where it is neither."""
+    connection = http.client.HTTPConnection(address, 80, timeout=8)
+    try:
+        if text is not None:
+            connection.request("POST", "/documents", text, {"Host": host, "Key": key})
+        else:
+            connection.request("GET", f"/documents/{key}", headers={"Host": host})
+        return connection.getresponse().read().decode()
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+
+
+def configuration(lab: Lab, spares: list[str]) -> str:
+    """``drkit.yaml`` with the lab as the cluster, and the spare machines as a target."""
+    address = next(each["address"] for each in lab["nodes"] if each["name"] == "server-1")
+    vault = "passphrase: {file: passphrase}, lock_wait: 2"
+    ssh = f"user: root, key: {lab['ssh']['key']}"
+    lines = [
+        "cluster:",
+        "  name: lab",
+        f"  kubeconfig: {json.dumps(lab['kubeconfig'])}",
+        f"  servers: [{{name: server-1, address: {address}}}]",
+        f"  ssh: {{{ssh}, known_hosts: {lab['ssh']['known_hosts']}}}",
+        "vaults:",
+        f"  databases: {{url: vault, {vault}}}",
+        f"  cluster: {{url: other, {vault}}}",
+    ]
+    if spares:
+        server, agent = ([f"{{name: {name}, address: {at}}}"] for name, at in zip(SPARES, spares, strict=True))
+        lines.append(
+            f"clusters: {{spare: {{provider: ssh, servers: [{server[0]}], agents: [{agent[0]}], "
+            f"ssh: {{{ssh}, known_hosts: spare_hosts}}}}}}"
+        )
+    return "\n".join([*lines, ""])
+
+
+def lose(lab: Lab, site: Site, engine: DockerClient) -> Lost:
+    """Fill the application of a lab with the sample workload, back all of it up with drkit, and destroy the nodes."""
+    (site.path / "passphrase").write_text(PASSPHRASE + "\n")
+    site.config.write_text(configuration(lab, []))
+    host, address = f"docfast.{lab['dns']['zone']}", lab["load_balancer"]["address"]
+    documents = {uuid.uuid4().hex: f"document {number}" for number in range(20)}
+    for key, text in documents.items():
+        until(lambda key=key, text=text: ask(address, host, key, text).strip() == key, 60, 0.5)  # type: ignore[misc]
+    done = ended(site.start("backup", "--json"))
+    assert done.status == 0, f"{done.out}\n{done.err}"
+    topology = machines.lab_of(engine, lab["name"])
+    for node in topology.nodes:
+        container = containers.get(engine, node.name)
+        assert container is not None
+        container.remove(force=True, v=True)
+    return Lost(lab, site, engine, topology, documents)
