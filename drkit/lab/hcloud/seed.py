@@ -71,6 +71,8 @@ def seed(project: Project, engine: DockerClient, lab: Topology) -> None:
     if directory is None:
         raise DrkitError(f"the lab {lab.spec.name} has no network", "make it anew: drkit lab down, then up")
     with project.lock:
+        # Half of it would turn away those who use the lab, and take its names from the DNS server before they are read.
+        project.quiet = True
         subnet = {"type": "cloud", "ip_range": str(lab.subnet), "network_zone": NETWORK_ZONE}
         network = things.network(project, {"name": lab.network, "ip_range": str(lab.subnet), "subnets": [subnet]})
         public = LabFiles(directory).public_key(NODE_KEY)
@@ -94,6 +96,7 @@ def seed(project: Project, engine: DockerClient, lab: Topology) -> None:
         targets = [numbers[node.member] for node in lab.ingress if node.member in numbers]
         _balancer(project, engine, lab, network["id"], targets)
         _zone(project, engine, lab)
+        project.quiet = False
     _finish(project)
 
 
