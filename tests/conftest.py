@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg import sql
 
+from drkit import process
 from drkit.lab import box as boxes
 from drkit.lab import engine
 from drkit.lab import postgres as servers
@@ -107,6 +108,14 @@ def absent(postgres: LabPostgres) -> Iterator[Callable[..., str]]:
 def site(tmp_path: Path, postgres: LabPostgres) -> Site:
     """A user's site without a configuration yet."""
     return Site(tmp_path, postgres)
+
+
+@pytest.fixture
+def own_programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What ends every program of drkit's in this test ends those of this test: the session's servers go on."""
+    monkeypatch.setattr(process, "_children", set())
+    yield
+    process.start_again()
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _NEXT = f"{balancer.FILE}.next"
 _RELOAD = "SIGUSR2"
 """HAProxy's master then reads its configuration again; connections that stand go on (management guide, chapter 4)."""
+_READ_AGAIN = "SIGHUP"
+"""dnsmasq(8), notes on signals."""
 
 
 def setting(container: docker.models.containers.Container) -> Setting:
@@ -55,7 +57,7 @@ def answers(container: docker.models.containers.Container) -> Answers:
 
 
 def answer(container: docker.models.containers.Container, wanted: Answers) -> None:
-    """Have the DNS server answer something else; it sees its files change.
+    """Have the DNS server answer something else, from now on.
 
     Raises:
         DrkitError: it cannot answer that.
@@ -65,3 +67,5 @@ def answer(container: docker.models.containers.Container, wanted: Answers) -> No
     except ValueError as error:
         raise DrkitError(f"the lab's DNS has addresses alone: {error}") from None
     containers.place(container, [Placed(names.RECORDS, text)])
+    # It watches its files too, but a change that follows another closely may pass it by.
+    container.kill(signal=_READ_AGAIN)

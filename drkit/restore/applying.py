@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _COMPLETE_SECONDS = 60.0
 """How long what operators and k3s make again may take to be there."""
-_EQUAL_SECONDS = 5.0
-"""How long it may take until what is there is as it was."""
 _LOOK_SECONDS = 2.0
 _SHOWN = 20
 
@@ -125,8 +123,7 @@ class Applying:
         details = None if self._sealed.namespaces else self._sealed.source.details
         while True:
             found = prove(api, gathered, details, self._comparable)
-            patience = _EQUAL_SECONDS if found.complete else _COMPLETE_SECONDS
-            if found.equal or time.monotonic() - began > patience:
+            if found.complete or time.monotonic() - began > _COMPLETE_SECONDS:
                 return found
             process.pause(_LOOK_SECONDS)
 

@@ -123,7 +123,7 @@ def _secret_texts(secret: Object) -> Iterator[str]:
 
 def _uses(workload: Object, found: Databases, texts: Mapping[tuple[str, str, str], str]) -> bool:
     namespace = workload["metadata"].get("namespace", "")
-    pod = _pod_spec(workload)
+    pod = pod_spec(workload)
     referred = set(_references(pod))
     if any(kind == "secret" and (namespace, name) in found.secrets for kind, name in referred):
         return True
@@ -132,7 +132,8 @@ def _uses(workload: Object, found: Databases, texts: Mapping[tuple[str, str, str
     return named is not None and any(named.search(each) for each in said)
 
 
-def _pod_spec(workload: Object) -> Mapping[str, Any]:
+def pod_spec(workload: Object) -> Mapping[str, Any]:
+    """The spec of the pods that a workload makes; empty where it says nothing of them."""
     spec = workload.get("spec") or {}
     if workload.get("kind") == "CronJob":
         spec = (spec.get("jobTemplate") or {}).get("spec") or {}

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from drkit import process
-from drkit.errors import PreflightFailed, RestoreFailed, TargetNotEmpty, VerificationFailed
+from drkit.errors import TargetNotEmpty, VerificationFailed
 from drkit.postgres import catalog, proof, properties, roles
 from drkit.postgres.access import CUSTOM
 from drkit.postgres.quoting import identifier, literal
-from drkit.postgres.session import DUPLICATE_OBJECT, INVALID_PARAMETER_VALUE, WRONG_OBJECT_TYPE, StatementFailed
+from drkit.postgres.session import (
+    DUPLICATE_OBJECT,
+    INVALID_PARAMETER_VALUE,
+    UNTRANSLATABLE_CHARACTER,
+    WRONG_OBJECT_TYPE,
+    StatementFailed,
+)
 from drkit.restore import aside
 from drkit.restore.directory import unpacked
+from drkit.restore.steady import replicated, steadily
 from drkit.restore.stream import feed
-from drkit.restore.target import SHOWN_OBJECTS, connected, found, maintenance, major_of, one, see_empty
+from drkit.restore.target import SHOWN_OBJECTS, connected, maintenance, major_of, one, see_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -35,22 +42,7 @@ if TYPE_CHECKING:
 _LOCK = 0x64726B6974
 """The key of the advisory lock under which a database is restored: ``drkit`` in ASCII."""
 _LOCK_LOOKS = 5
-_ATTEMPTS = 4
-_PAUSE_SECONDS = 2.0
-_Result = TypeVar("_Result")
-
-
-def _steadily(at: Destination, step: Callable[[Server, int], _Result]) -> _Result:
-    """Take a step on the server of now, and again where that leaves; the step is told which attempt it is."""
-    for attempt in range(1, _ATTEMPTS):
-        server = found(at)
-        try:
-            return step(server, attempt)
-        except (RestoreFailed, PreflightFailed) as error:
-            if not server.left(error):
-                raise
-            process.pause(_PAUSE_SECONDS * attempt)
-    return step(found(at), _ATTEMPTS)
+_ROLE_ATTEMPTS = 3
 
 
 def missing_roles(at: Destination, needed: Iterable[str]) -> set[str]:
@@ -60,7 +52,7 @@ def missing_roles(at: Destination, needed: Iterable[str]) -> set[str]:
         with maintenance(server) as session:
             return set(needed) - _roles(session)
 
-    return _steadily(at, step)
+    return steadily(at, step)
 
 
 def make_roles(at: Destination, text: str, only: Iterable[str] | None) -> list[str]:
@@ -68,7 +60,7 @@ def make_roles(at: Destination, text: str, only: Iterable[str] | None) -> list[s
     names = None if only is None else set(only)
 
     def step(server: Server, _: int) -> list[str]:
-        for _again in range(_ATTEMPTS - 1):
+        for _again in range(_ROLE_ATTEMPTS - 1):
             with maintenance(server) as session:
                 try:
                     return _make_roles(session, text, names)
@@ -79,7 +71,7 @@ def make_roles(at: Destination, text: str, only: Iterable[str] | None) -> list[s
         with maintenance(server) as session:
             return _make_roles(session, text, names)
 
-    return _steadily(at, step)
+    return steadily(at, step)
 
 
 def _make_roles(session: Session, text: str, only: set[str] | None) -> list[str]:
@@ -88,6 +80,7 @@ def _make_roles(session: Session, text: str, only: set[str] | None) -> list[str]
     for statement in wanted:
         session.execute(statement)
     session.execute("commit")
+    replicated(session)
     return roles.created_by(wanted)
 
 
@@ -107,7 +100,7 @@ def create(place: Place) -> list[str]:
             aside.remove(session, server)
             return [] if aside.exists(session, server.database) else _create_aside(session, server, place)
 
-    return _steadily(place.at, step)
+    return steadily(place.at, step)
 
 
 def _create_aside(session: Session, server: Server, place: Place) -> list[str]:
@@ -133,8 +126,9 @@ def publish(place: Place) -> None:
     def step(server: Server, _: int) -> None:
         with maintenance(server) as session:
             aside.publish(session, server)
+            replicated(session)
 
-    _steadily(place.at, step)
+    steadily(place.at, step)
 
 
 def _where(server: Server) -> Server:
@@ -149,12 +143,12 @@ def put_back_properties(place: Place) -> list[str]:
     Returns:
         What is not as it was, for the report: rights that the target's user does not have cost no restore.
     """
-    return _steadily(place.at, lambda server, _: _put_back(server, place))
+    return steadily(place.at, lambda server, _: _put_back(server, place))
 
 
 def _put_back(server: Server, place: Place) -> list[str]:
     wanted, name = place.source.details["properties"], server.database
-    with connected(server) as session:
+    with connected(server) as session, maintenance(server) as outside:
         now = properties.read(session)
         todo = properties.statements(name, wanted, now)
         if now["owner"] == one(session, "select current_user")[0]:
@@ -162,12 +156,26 @@ def _put_back(server: Server, place: Place) -> list[str]:
         refused = []
         for statement in todo:
             try:
-                session.execute(statement)
+                _tell(statement, session, outside)
             except StatementFailed as error:
                 refused.append(str(error))
         left = properties.differences(wanted, properties.read(session))
+        replicated(session)
     said = f" ({'; '.join(refused)})" if refused else ""
     return [f"of the database {name} itself, {text}{said}" for text in left]
+
+
+def _tell(statement: str, session: Session, outside: Session) -> None:
+    """Run a statement about a database in it, as somebody there would: what it says is kept in its encoding.
+
+    A name need not be in the encoding of its own database: such a statement is run outside of it.
+    """
+    try:
+        session.execute(statement)
+    except StatementFailed as error:
+        if error.sqlstate != UNTRANSLATABLE_CHARACTER:
+            raise
+        outside.execute(statement)
 
 
 @contextmanager
@@ -208,8 +216,10 @@ def loading(place: Place, origin: Origin, *, sessions: int, resumed: bool) -> No
     def step(server: Server, attempt: int) -> None:
         again = attempt > 1
         _load(server, place, replace(origin, opened=None) if again else origin, sessions, resumed=resumed or again)
+        with maintenance(server) as session:
+            replicated(session)
 
-    _steadily(place.at, step)
+    steadily(place.at, step)
 
 
 def _load(server: Server, place: Place, origin: Origin, sessions: int, *, resumed: bool) -> None:
@@ -271,7 +281,7 @@ def analyze(place: Place) -> None:
             session.execute("set client_min_messages = error")
             session.execute("analyze")
 
-    _steadily(place.at, step)
+    steadily(place.at, step)
 
 
 def prove(place: Place) -> None:
@@ -293,7 +303,7 @@ def prove(place: Place) -> None:
                 "do not use it; look at the recovery point: drkit verify --deep",
             )
 
-    _steadily(place.at, step)
+    steadily(place.at, step)
 
 
 def _differences(session: Session, place: Place) -> list[str]:

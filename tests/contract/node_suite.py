@@ -180,7 +180,7 @@ class NodeSuite:
         expected = digest(content[:-1] + b"x") if size == len(content) else digest(content)
         with pytest.raises(SourceFailed):
             node.send(path, pieces(content), size=size, sha256=expected, mode=0o600)
-        until(lambda: shell(node, 'ls "$1"', directory) == "file\n", seconds=10)
+        until(lambda: shell(node, 'ls "$1"', directory) == "file\n", seconds=60)
         assert node.read(path) == b"old"
 
     def test_a_stream_that_fails_is_not_sent(self, node: Node, directory: str) -> None:

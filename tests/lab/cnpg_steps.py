@@ -77,9 +77,15 @@ class Steps:
         at = InPrimary(self.kube, self.cluster, "postgres")
         return databases.make_roles(at, b"".join(blocks).decode(), None)
 
-    def preflight(self, database: str) -> Any:
-        """See that it can work."""
-        target.preflight(self.place(database), must_be_empty=True)
+    def whole(self, database: str) -> Any:
+        """Everything that concerns one database."""
+        place = self.place(database)
+        target.preflight(place, must_be_empty=True)
+        said = databases.create(place)
+        self.load(database, again=False)
+        for step in (databases.analyze, databases.prove, databases.publish):
+            step(place)
+        return said + databases.put_back_properties(place)
 
     def load(self, database: str, *, again: bool) -> Any:
         """Load the dump."""

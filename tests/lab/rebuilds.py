@@ -88,10 +88,11 @@ class Lost:
         return report
 
     def has_begun(self, step: str) -> bool:
-        """Whether the newest restore has begun a step."""
+        """Whether the restore that is not finished has begun a step."""
         journals = sorted((self.site.path / "state/drkit/restores/spare").glob("*.jsonl"))
         lines = journals[-1].read_text(errors="replace").splitlines() if journals else []
-        return any(f'"step": "{step}", "status": "started"' in line for line in lines)
+        finished = any('{"status": "finished"' in line for line in lines)
+        return not finished and any(f'"step": "{step}", "status": "started"' in line for line in lines)
 
     def address(self, number: int = 0) -> str:
         """Of one of the spare machines."""

@@ -22,6 +22,7 @@ from drkit.lab.containers import answers
 from drkit.sources import datastore
 from drkit.sources.datastore import DatastoreSource
 from tests.contract.node_suite import NodeSuite, over_ssh
+from tests.lab import postgres_clients
 from tests.lab.labs import COLD_SECONDS, LabUser, kubectl
 from tests.lab.machines import DATABASE, copied, killed_when, machine, remains, shell
 from tests.lab.waiting import until
@@ -301,20 +302,8 @@ def outside(lab_user: LabUser) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def clients(outside: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """PostgreSQL's programs as the lab's machines have them: this machine's own may be older than the lab's server."""
-    directory = tmp_path_factory.mktemp("clients")
-    wanted = [f"/usr/lib/postgresql/17/bin/{name}" for name in ("pg_dump", "pg_restore")]
-    libraries = r'ldd "$@" | sed -n "s/.*=> \(\/[^ ]*\).*/\1/p" | sort -u'
-    script = f'{libraries} | tar -ch --files-from=- "$@" /lib64/ld-linux-x86-64.so.2'
-    argv = ["docker", "exec", outside["nodes"][0]["container"], "sh", "-c", script, "sh", *wanted]
-    packed = subprocess.run(argv, capture_output=True, check=True).stdout
-    subprocess.run(["tar", "-x", "--transform=s|.*/||", f"--directory={directory}"], input=packed, check=True)
-    (directory / "bin").mkdir()
-    for name in ("pg_dump", "pg_restore"):
-        loader = f"{directory}/ld-linux-x86-64.so.2 --library-path {directory}"
-        (directory / "bin" / name).write_text(f'#!/bin/sh\nexec {loader} {directory}/{name} "$@"\n')
-        (directory / "bin" / name).chmod(0o755)
-    return directory / "bin"
+    """PostgreSQL's programs of the server's version."""
+    return postgres_clients.unpack(outside["nodes"][0]["container"], tmp_path_factory.mktemp("clients"))
 
 
 def test_external_postgresql_is_dumped(outside: Lab, clients: Path) -> None:

@@ -19,6 +19,8 @@ from drkit.errors import KubeRefused
 from drkit.manifests import order, paths
 from drkit.manifests.rehearse import rehearse
 from drkit.manifests.skip import KINDS
+from drkit.restore.objects.apply import apply
+from drkit.restore.objects.gather import gather
 from tests.exported import Exported, export
 from tests.lab import every_kind
 from tests.lab.labs import kubectl
@@ -86,7 +88,7 @@ def place(lab: dict[str, Any]) -> Place:
 
 
 def test_what_was_exported_can_be_applied_and_is_the_same_again(api: HttpApi, place: Place) -> None:
-    """Export, delete, apply the exported files, export: every file is equal, for objects of every built-in kind."""
+    """Export, delete, restore, export: every file is equal, for objects of every built-in kind."""
     definition = every_kind.definition(place.prefix)
     objects = every_kind.objects(place.prefix, place.namespace)
     everything = [definition, *objects]
@@ -99,7 +101,7 @@ def test_what_was_exported_can_be_applied_and_is_the_same_again(api: HttpApi, pl
         assert _lacking_kinds(before, first) == []
         place.clear(everything)
         assert place.files(export(api)) == {}
-        _apply_files(place, before, first)
+        _restore(api, before, first)
         second = place.files(export(api))
     finally:
         place.clear(everything)
@@ -112,19 +114,15 @@ def _compare(first: dict[str, bytes], second: dict[str, bytes]) -> None:
     assert not different, "\n".join(f"{path}\n{first[path].decode()}\n{second[path].decode()}" for path in different)
 
 
-def _apply_files(place: Place, exported: Exported, files: dict[str, bytes]) -> None:
-    """As one would by hand: in order, each file as it is."""
-    wished = exported.wished
-    operators = order.operators(wished)
-    phases: dict[order.Phase, list[str]] = {}
-    for kind, obj in wished:
-        path = paths.of_object(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-        if path in files:
-            phases.setdefault(order.phase(kind, obj, operators), []).append(files[path].decode())
-    for phase in sorted(phases):
-        place.kubectl("apply", "--server-side", "--field-manager=drkit", "-f", "-", stdin="---\n".join(phases[phase]))
-        if phase is order.Phase.DEFINITIONS:
-            place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+def _restore(api: HttpApi, exported: Exported, files: dict[str, bytes]) -> None:
+    """The objects of these files, as a restore applies them."""
+    wished = [
+        (kind, obj)
+        for kind, obj in exported.wished
+        if paths.of_object(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]) in files
+    ]
+    with gather(wished) as objects:
+        apply(api, objects)
 
 
 def _lacking_kinds(exported: Exported, files: dict[str, bytes]) -> list[str]:
@@ -262,7 +260,7 @@ def _copies(exported: Exported, place: Place) -> list[tuple[Resource, Object]]:
 
 
 def test_the_sample_workload_comes_back(workload: dict[str, object], api: HttpApi, place: Place) -> None:
-    """Export, delete, apply, export: a database cluster with its passwords and an application are the same again."""
+    """Export, delete, restore, export: a database cluster with its passwords and an application are the same again."""
     everything: list[Object] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}]
     copies = _copies(export(api), place)
     kinds = {kind.kind for kind, _ in copies}
@@ -281,7 +279,7 @@ def test_the_sample_workload_comes_back(workload: dict[str, object], api: HttpAp
         first = place.files(before)
         place.clear(everything)
         assert place.files(export(api)) == {}
-        _apply_files(place, before, first)
+        _restore(api, before, first)
         until(is_ready, seconds=200, every=1)
         second = place.files(export(api))
     finally:

@@ -143,7 +143,7 @@ def test_a_labs_machine_is_fresh_and_serves(
     finally:
         provider.destroy(RESTORE)
     assert everything(docker_engine, topology) == before
-    assert resolved(small, site) == small["load_balancer"]["address"]
+    until(lambda: resolved(small, site) == small["load_balancer"]["address"])
 
 
 def test_a_labs_node_that_is_replaced_comes_back(
@@ -235,7 +235,7 @@ def test_the_hetzner_provider_makes_containers(
         provider.destroy(RESTORE)
     cloud.project.close()
     assert everything(docker_engine, topology) == before
-    assert resolved(small, site) == small["load_balancer"]["address"]
+    until(lambda: resolved(small, site) == small["load_balancer"]["address"])
 
 
 def test_a_load_balancer_that_is_gone_is_made_beside_the_labs(

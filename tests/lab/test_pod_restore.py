@@ -285,3 +285,26 @@ def busy(there: Scene) -> bool:
     names = (there.pod.database, aside.working_name(there.pod.database))
     with target.maintenance(there.pod) as session:
         return any(row[0] in names for row in session.execute("select datname from pg_stat_activity"))
+
+
+def test_a_name_need_not_be_in_its_databases_encoding(here: PodHere, absent: Callable[..., str]) -> None:
+    """A database whose name its own encoding cannot write gets its owner, settings and comment back all the same."""
+    was, to = absent("Œuvre"), absent("Œuvre 2")
+    locale = "template template0 lc_collate 'C' lc_ctype 'C'"
+    there = InPod(here, "space", "pod", was)
+    with target.maintenance(there) as session:
+        session.execute("create role painter")
+        session.execute(f"create database {identifier(was)} owner painter encoding 'LATIN1' {locale}")
+        session.execute(f"alter database {identifier(was)} set work_mem = '7MB'")
+    try:
+        restored = scene(here, was, to)
+        databases.create(restored.place)
+        restored.load()
+        databases.prove(restored.place)
+        databases.publish(restored.place)
+        assert databases.put_back_properties(restored.place) == []
+    finally:
+        with target.maintenance(there) as session:
+            for name in (was, to):
+                session.execute(f"drop database if exists {identifier(name)}")
+            session.execute("drop role painter")

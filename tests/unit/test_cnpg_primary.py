@@ -98,12 +98,10 @@ def test_what_runs_on_one_that_was_replaced_is_cut_off(api: Cluster) -> None:
         assert running.was_cut.wait(10)
 
 
+@pytest.mark.usefixtures("own_programs")
 def test_what_runs_is_cut_off_when_drkit_is_ended(api: Cluster) -> None:
     """Who waits for a long answer from the pod does not outwait a signal."""
-    try:
-        with server(api).kube.execute("postgres", "main-db-1", "postgres", ["psql"]) as running:
-            assert isinstance(running, Running)
-            process.stop_all()
-            assert running.was_cut.wait(10)
-    finally:
-        process.start_again()
+    with server(api).kube.execute("postgres", "main-db-1", "postgres", ["psql"]) as running:
+        assert isinstance(running, Running)
+        process.stop_all()
+        assert running.was_cut.wait(10)

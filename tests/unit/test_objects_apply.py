@@ -85,6 +85,16 @@ def test_what_passes_is_tried_again(api: MemoryApi, status: int, said: str, time
     assert fault.seen == times
 
 
+def test_a_kind_that_cannot_be_listed_is_asked_for_one_by_one(api: MemoryApi) -> None:
+    """Where a list fails, as with a webhook that converts its objects and does not run yet, each object is tried."""
+    objects = [config_map(f"map-{number}") for number in range(20)]
+    put(api, *objects[:10])
+    api.fail("v1/configmaps[?]", times=100, status=500, body=b'{"message": "conversion webhook failed"}')
+    done = put(api, *objects)
+    assert (done.applied, done.equal) == (10, 10)
+    assert len(api.objects[CONFIG_MAPS.path]) == 20
+
+
 def test_what_does_not_pass_has_an_end(api: MemoryApi) -> None:
     """After a time without progress what is refused is named, with the server's reason, and the rest is there."""
     api.fail("configmaps/late[?]", times=100_000, status=500, body=b'{"message": "failed calling webhook"}')

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     Run = Callable[[Call], Mapping[str, Any] | None]
 
+pytestmark = pytest.mark.usefixtures("own_programs")
+
 _SECONDS = 20.0
 """A bound for what must happen at once: reached only where the test fails."""
 
@@ -82,13 +84,6 @@ def _history() -> journal.History:
     history = journal.read(newest)
     assert history is not None
     return history
-
-
-@pytest.fixture(autouse=True)
-def _start_again() -> Iterator[None]:
-    """What a test interrupted does not end the next one's programs."""
-    yield
-    process.start_again()
 
 
 @pytest.mark.parametrize(

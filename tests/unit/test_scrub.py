@@ -150,6 +150,16 @@ def test_what_is_lost_is_said() -> None:
     assert [each.claim for each in everything.lost] == ["db-1", "files"]
 
 
+def test_what_waits_for_an_old_node_is_said() -> None:
+    """A workload that was bound to one node by its name has nowhere to run where that name is gone."""
+    pod = {"spec": {"nodeSelector": {"kubernetes.io/hostname": "w1"}}}
+    bound = made(DEPLOYMENTS, "bound", spec={"template": pod})
+    asked = Asked("restore-1", ASKED.sealed, nodes=frozenset({"new1"}))
+    (said,) = select(listed(bound), asked).said
+    assert said.startswith("Deployment app/bound runs on the node w1 alone")
+    assert not select(listed(bound), Asked("restore-1", ASKED.sealed, nodes=frozenset({"w1"}))).said
+
+
 def test_a_lost_claim_is_made_anew() -> None:
     """It is noted before it goes, and applied without its volume after."""
     operations = select(listed(*OBJECTS), LEFT).operations

@@ -154,7 +154,7 @@ def act(project: Project, raw: Raw, command: str, body: Body) -> Raw:
 
 
 def delete(project: Project, raw: Raw) -> Raw:
-    """``DELETE /load_balancers/{id}``."""
+    """``DELETE /load_balancers/{id}``: with an action, as the library reads it since 2.27; before there was none."""
 
     def effect() -> None:
         project.things["load_balancers"].pop(raw["id"], None)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 NOTE = "/etc/drkit/restore-datastore"
 """What was put there, once it is whole: ``<restore id> <SHA-256>``."""
-_BEGUN = "/etc/drkit/restore-datastore-begun"
+BEGUN = "/etc/drkit/restore-datastore-begun"
+"""The same, before an external datastore is loaded."""
 _NOTED = "/run/drkit-datastore"
 _RUN_DROP_IN = "/run/systemd/system/k3s.service.d/zz-drkit-reset.conf"
 _DUE = "/etc/drkit/restore-start-due"
@@ -164,9 +165,9 @@ def restore_postgresql(
         return
     with ExitStack() as stack:
         server = ByDsn(postgresql.reached(stack, node, settings), None, bin_dirs)
-        begun = node.read(_BEGUN) == note
+        begun = node.read(BEGUN) == note
         if not _has_objects(server):
-            node.write(_BEGUN, note, mode=0o600)
+            node.write(BEGUN, note, mode=0o600)
             _load(server, archive)
         elif not begun:
             raise TargetNotEmpty(

@@ -58,6 +58,7 @@ RECORD = CONFIG_MAPS.object_path("kube-system", "drkit-restore")
 """The ConfigMap that says which restore the cluster is of."""
 _OF_A_NODE = ".node-password.k3s"
 _KUBE_SYSTEM = "kube-system"
+_HOST = "kubernetes.io/hostname"
 _SELECTED = "volume.kubernetes.io/selected-node"
 _NO_FINALIZERS: Object = {"metadata": {"finalizers": None}}
 
@@ -71,12 +72,14 @@ class Asked:
         sealed: when the datastore was copied; what was made later is of the new cluster.
         claims: those that somebody else takes care of, CloudNativePG's above all.
         hosts: names of databases that are no clusters of CloudNativePG, and are brought back too.
+        nodes: the new nodes' names, where they are known.
     """
 
     restore: str
     sealed: datetime
     claims: frozenset[Claim] = frozenset()
     hosts: tuple[str, ...] = ()
+    nodes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Selected:
     Attributes:
         operations: none where all of it is done.
         lost: claims whose data was on an old machine's disk and is in no vault; they are made anew, empty.
-        said: what else died with the machines.
+        said: what else died with the machines, and what waits for one of them.
     """
 
     operations: tuple[Operation, ...]
@@ -123,7 +126,7 @@ def select(listed: Listed, asked: Asked) -> Selected:
         *_claims(listed, asked, lost),
         *_nodes(listed, asked),
     ]
-    return Selected(tuple(operations), tuple(lost), tuple(_alone(listed[PODS], asked)))
+    return Selected(tuple(operations), tuple(lost), (*_alone(listed[PODS], asked), *_waiting(listed, asked)))
 
 
 def _is_old(obj: Object, asked: Asked) -> bool:
@@ -221,6 +224,14 @@ def _alone(pods: Iterable[Object], asked: Asked) -> Iterator[str]:
         bound = (each.get("spec") or {}).get("nodeName")
         if bound and _is_old(each, asked) and not (each["metadata"].get("ownerReferences") or mirror or ended):
             yield f"{_about(PODS, each)} died with {bound}, and nothing makes it again: apply it anew"
+
+
+def _waiting(listed: Listed, asked: Asked) -> Iterator[str]:
+    for kind in WORKLOADS if asked.nodes else ():
+        for each in listed[kind]:
+            node = (database_users.pod_spec(each).get("nodeSelector") or {}).get(_HOST)
+            if node and node not in asked.nodes and holds.owner(each) is None:
+                yield f"{_about(kind, each)} runs on the node {node} alone, which is gone: change its nodeSelector"
 
 
 def _is_local(volume: Object) -> bool:

@@ -48,18 +48,18 @@ class Applied:
 
 def of(put: Mapping[Entry, Put | None]) -> Applied:
     """What became of all; nothing stands for an object that was left out."""
-    told = {str(entry): each for entry, each in put.items() if each is not None}
+    told = [(str(entry), each) for entry, each in put.items() if each is not None]
 
     def notes(how: How) -> tuple[Note, ...]:
-        return tuple(Note(name, each.why) for name, each in told.items() if each.how is how)
+        return tuple(Note(name, each.why) for name, each in told if each.how is how)
 
     return Applied(
-        applied=sum(each is not None and each.how in {How.APPLIED, How.REPLACED} for each in put.values()),
-        equal=sum(each is not None and each.how is How.EQUAL for each in put.values()),
-        left_out=sum(each is None for each in put.values()),
+        applied=sum(each.how in {How.APPLIED, How.REPLACED} for _, each in told),
+        equal=sum(each.how is How.EQUAL for _, each in told),
+        left_out=len(put) - len(told),
         left=notes(How.LEFT),
         replaced=notes(How.REPLACED),
-        taken_over=tuple(Note(name, each.taken_over) for name, each in told.items() if each.taken_over),
+        taken_over=tuple(Note(name, each.taken_over) for name, each in told if each.taken_over),
     )
 
 

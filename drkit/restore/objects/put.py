@@ -74,7 +74,7 @@ class Putting:
             return Put(How.EQUAL)
         try:
             path = entry.path
-            live = get(self.api, path) if self.there.has(entry) else None
+            live = get(self.api, path) if self.there.may_have(entry) else None
             return self._put(entry, path, wish, live)
         except KubeRefused as error:
             raise NotPut(refusal.text(error), again=refusal.passes(error)) from None

@@ -53,21 +53,28 @@ class There:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._known: dict[Resource, dict[tuple[str, str], Digest]] = {}
+        self._unknown: set[Resource] = set()
 
     def look(self, entries: Iterable[Entry]) -> None:
         """Read what is there of the kinds of these entries, and forget all others."""
         wanted: dict[Resource, set[tuple[str, str]]] = {}
         for entry in entries:
             wanted.setdefault(entry.kind, set()).add((entry.namespace, entry.name))
-        self._known = {kind: self._of(kind, names) for kind, names in wanted.items()}
+        self._known, self._unknown = {}, set()
+        for kind, names in wanted.items():
+            try:
+                self._known[kind] = self._of(kind, names)
+            except KubeRefused:
+                # Such as where a webhook converts them whose backend is not there yet: each is asked for by itself.
+                self._unknown.add(kind)
 
     def is_equal(self, entry: Entry, wish: Digest) -> bool:
         """Whether the object that is there is the wished one."""
-        return self._known[entry.kind].get((entry.namespace, entry.name)) == wish
+        return self._known.get(entry.kind, {}).get((entry.namespace, entry.name)) == wish
 
-    def has(self, entry: Entry) -> bool:
-        """Whether there was an object of that name."""
-        return (entry.namespace, entry.name) in self._known[entry.kind]
+    def may_have(self, entry: Entry) -> bool:
+        """Whether there was an object of that name, or that could not be seen."""
+        return entry.kind in self._unknown or (entry.namespace, entry.name) in self._known.get(entry.kind, {})
 
     def _of(self, kind: Resource, names: set[tuple[str, str]]) -> dict[tuple[str, str], Digest]:
         found: dict[tuple[str, str], Digest] = {}

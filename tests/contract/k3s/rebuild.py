@@ -114,7 +114,9 @@ class Files:
         )
 
 
-def back_up(directory: Path, login: Login, servers: Sequence[Node], agents: Sequence[Node]) -> None:
+def back_up(
+    directory: Path, login: Login, servers: Sequence[Node], agents: Sequence[Node], programs: tuple[Path, ...] = ()
+) -> None:
     """Keep all that a restore needs below ``directory``."""
     vault = Files(directory)
     entries: dict[str, Any] = {}
@@ -124,7 +126,7 @@ def back_up(directory: Path, login: Login, servers: Sequence[Node], agents: Sequ
         sources: list[Source] = [
             *(ServerFilesSource(cast("Host", host)) for host in hosts),
             TopologySource(cast("Kube", connect(access)), hosts, None),
-            DatastoreSource(hosts[: len(servers)], "suite"),
+            DatastoreSource(hosts[: len(servers)], "suite", programs),
         ]
         for source in sources:
             entries[source.name] = asdict(vault.store(source))
@@ -143,12 +145,16 @@ class Rebuilding:
         backup: what ``back_up`` wrote.
         login: the directory of ``Login``.
         machines: for each old node's name its machine: name, role, address, and the address that it joins.
+        endpoint: of an external datastore that takes the place of the old one.
+        programs: where PostgreSQL's programs are, beside the usual places.
     """
 
     restore: str
     backup: str
     login: str
     machines: dict[str, dict[str, str]]
+    endpoint: str = ""
+    programs: str = ""
 
     @cached_property
     def _vault(self) -> Files:
@@ -184,7 +190,7 @@ class Rebuilding:
         details = self.archive.source.details
         token = kept.cluster_token(servers, details["bootstrap"])
         pairs = tuple((olds[name], each) for name, each in self.machine_of.items())
-        rebuild = Rebuild(pairs, details["datastore"] == "embedded-etcd", token)
+        rebuild = Rebuild(pairs, details["datastore"] == "embedded-etcd", token, self.endpoint)
         return {each.name: rewrite(old, each, rebuild) for old, each in pairs}
 
     @property
@@ -225,7 +231,8 @@ class Rebuilding:
             case "sqlite":
                 datastores.restore_sqlite(host, settings, self.archive, self.restore)
             case "postgresql":
-                datastores.restore_postgresql(host, settings, self.archive, self.restore)
+                bin_dirs = (Path(self.programs),) if self.programs else ()
+                datastores.restore_postgresql(host, settings, self.archive, self.restore, bin_dirs)
             case _:
                 datastores.restore_etcd(host, settings, self.archive, self.restore)
 

@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from drkit.errors import TargetNotEmpty, WrongKey
+from drkit.lab.build import ensure
+from drkit.lab.recipes import read
+from drkit.lab.topology import DATABASE_PORT
+from drkit.observe.progress import PlainReporter
 from drkit.restore.etcd import datastores, machine
 from drkit.restore.etcd.values import File
 from tests.contract.k3s.cluster import SECRET, TAINT, container, pods_running
 from tests.contract.k3s.nodes import CONFIG, Node, at_once, until
 from tests.contract.k3s.rebuild import DATABASE, Login, Rebuilding, back_up, killed
+from tests.lab import postgres_clients
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from docker import DockerClient
 
     from tests.contract.k3s.machines import Machines
 
@@ -164,7 +171,7 @@ def awake(first: Node) -> None:
     assert first.sh("cat /var/lib/rancher/k3s/server/token").endswith(f"::server:{SECRET}")
     # Deployed again when it changes: k3s has its eye on it.
     first.write(f"{directory}/mine.yaml", json.dumps({**config_map("from-file"), "data": {"changed": "yes"}}))
-    until(lambda: "changed" in first.get("configmap", "from-file")["data"], what="the changed manifest")
+    until(lambda: "changed" in first.get("configmap", "from-file").get("data", {}), what="the changed manifest")
 
 
 def test_three_servers_come_back(machines: Machines, login: Login, tmp_path: Path) -> None:
@@ -236,6 +243,42 @@ def refusals(work: Rebuilding, login: Login, alive: Node) -> None:
         with pytest.raises(TargetNotEmpty, match="k3s has run there before"):
             machine.mark(host, "restore-2")
         assert not alive.run("test", "-e", machine.MARK).good
+
+
+def test_an_external_postgresql_comes_back(
+    machines: Machines, login: Login, tmp_path: Path, docker_engine: DockerClient
+) -> None:
+    """The objects are loaded into another PostgreSQL once, however often that is cut short, never into a full one."""
+    image = ensure(docker_engine, read("database"), PlainReporter())
+    endpoints = [
+        f"postgres://postgres:of-the-database@{machines.add_database(image, 'of-the-database')}:{DATABASE_PORT}/k3s"
+        for _ in range(2)
+    ]
+    (old,) = booted(machines, login, "srv1")
+    old.configure(datastore_endpoint=endpoints[0], token=SECRET)
+    old.start()
+    until(lambda: old.ready_nodes() == {"srv1"}, what="the cluster")
+    old.apply(config_map("kept"))
+    for each in ("backup", "clients"):
+        (tmp_path / each).mkdir()
+    programs = postgres_clients.unpack(old.container, tmp_path / "clients")
+    back_up(tmp_path / "backup", login, [old], [], (programs,))
+    old.power_off()
+    (new,) = booted(machines, login, "new1")
+    work = replace(planned(tmp_path, [old], [new], 1), endpoint=endpoints[1], programs=str(programs))
+    file = described(work, tmp_path)
+    for step in work.steps:
+        for seconds in (0.2, 0.6, 1.2) if step == "datastore" else (0.3,):
+            killed(file, step, seconds)
+        for _ in range(2):
+            work.run(step)
+    assert new.kubectl("get", "configmap/kept").good
+    assert {item["metadata"]["name"] for item in new.get("nodes")["items"]} == {"new1"}
+    with login.host(new.name, new.address) as host:
+        new.ok("rm", datastores.NOTE, datastores.BEGUN)
+        with pytest.raises(TargetNotEmpty, match="holds a cluster's objects"):
+            work.load(host)
+    machines.remove(old, new)
 
 
 def test_another_token_is_refused(machines: Machines, login: Login, tmp_path: Path) -> None:

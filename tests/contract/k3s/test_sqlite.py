@@ -95,6 +95,7 @@ def test_an_api_alone(single: Node) -> None:
     single.stop()
     single.configure()
     single.start()
+    until(lambda: single.ready_nodes() == {"srv1"}, what="the node's return")
     until(lambda: {"alone"} < pods_running(single), what="both pods")
 
 
