@@ -12,11 +12,10 @@ from drkit.restore import alive, sealed
 from drkit.restore.wanted import AGENT, SERVER, SSH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from drkit.providers.port import Provider
     from drkit.providers.values import Wanted
-    from drkit.restore.engine.action import Call
     from drkit.restore.machines import Machines
     from drkit.restore.rebuild import Means
 
@@ -56,15 +55,21 @@ class Ground:
         found = known.get("addresses") or ()
         return [each["address"] for each in found if each["type"] in {"ExternalIP", "InternalIP"}]
 
-    def still_alive(self, call: Call | None = None) -> tuple[tuple[alive.Door, ...], tuple[alive.Door, ...]]:
+    @property
+    def given(self) -> frozenset[str]:
+        """The addresses of hosts that the target names; old machines that were set up anew may be among them."""
+        target = self.means.config.clusters[self.means.plan.target]
+        named = (each.address for each in (*target.servers, *target.agents) if not isinstance(each, str))
+        return frozenset(address for address in named if address)
+
+    def still_alive(self, new: Collection[str]) -> tuple[tuple[alive.Door, ...], tuple[alive.Door, ...]]:
         """Where the old cluster would answer, and where somebody does.
 
         Args:
-            call: its results say which addresses are new machines' now.
+            new: addresses that are the new machines'.
         """
         config = self.means.config.cluster
         api = kubeconfig.read(config.kubeconfig).server if config.kubeconfig and config.kubeconfig.exists() else ""
-        new = self.machines.addresses(call) if call is not None else frozenset()
         asked = alive.doors(config, api, self.topology, new)
         return asked, alive.answering(asked)
 

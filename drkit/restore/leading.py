@@ -62,7 +62,7 @@ class Leading:
             call.note("the old cluster is dead, as the user says; nobody looked")
             return {"vouched": True}
         fenced = ground.provider.fence(ground.wanted, power_off=ground.replace)
-        asked, living = ground.still_alive(call)
+        asked, living = ground.still_alive(ground.given | ground.machines.addresses(call))
         held = [each.name for each in fenced if each.there and (each.off or each.detached)]
         free = alive.unheld(living, fenced)
         if free:

@@ -69,7 +69,7 @@ class Making:
         if ground.provider.name == SSH:
             self._see_hosts(restore)
         if not vouched and not ground.replace and ground.wanted.balancer is None:
-            living = ground.still_alive()[1]
+            living = ground.still_alive(ground.given)[1]
             if living:
                 raise PreflightFailed(alive.refusal(living), alive.HINT)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = """
+cluster: {servers: [{name: old, address: 127.0.0.1}, {name: older, address: ADDRESS}]}
 vaults: {databases: {url: vault, passphrase: {env: PASSPHRASE}}}
 clusters: {hosts: {servers: [{name: s1, address: ADDRESS}], ssh: {user: nobody, known_hosts: known_hosts}}}
 """
@@ -50,7 +51,8 @@ def test_a_host_is_known_by_its_own_addresses(shared: Ground) -> None:
     attempt = journal.Attempt(begun, clock, 1, clock.now(), clock.monotonic())
     step = shared.machines.steps["s1"]
     making = Making(shared)
-    making.preflight("restore-1", vouched=True)
+    # The old machine, set up anew.
+    making.preflight("restore-1", vouched=False)
     left = making.server(Call(step, attempt, begun_before=False, results={}, task=Heard()))
     call = Call(step, attempt, begun_before=False, results={step.id: left}, task=Heard())
     machine = shared.machines.machine("s1", call)
@@ -66,3 +68,12 @@ def test_a_host_that_cannot_be_reached_is_named_before_anything_is_touched(share
     """A name that leads nowhere is refused in preflight."""
     with pytest.raises(PreflightFailed, match=r"(?s)s1.*nothing was touched"):
         Making(shared).preflight("restore-1", vouched=True)
+
+
+@pytest.mark.parametrize("shared", ["127.0.0.2"], indirect=True)
+def test_a_cluster_that_lives_is_named_before_anything_is_touched(shared: Ground) -> None:
+    """Where nothing could keep it from serving, preflight refuses; whoever vouches for its death goes on."""
+    with pytest.raises(PreflightFailed, match=r"old at 127\.0\.0\.1:6443") as refused:
+        Making(shared).preflight("restore-1", vouched=False)
+    assert "--old-is-dead" in refused.value.hint
+    Making(shared).preflight("restore-1", vouched=True)

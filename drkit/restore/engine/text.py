@@ -83,7 +83,8 @@ def _remarks(report: Report) -> Iterator[str]:
     for text in report.reissue:
         yield f"to be reissued: {printable(text)}"
     for record in report.old_records:
-        yield f"old record, for going back: {printable(' '.join((record.name, record.type, *record.values)))}"
+        values = record.values or ("(there was none)",)
+        yield f"old record, for going back: {printable(' '.join((record.name, record.type, *values)))}"
 
 
 def _end(report: Report) -> str:
