@@ -79,11 +79,16 @@ printf "\\ndrkit: ended with %s\\n" "$status" >&5
 exit "$status"
 """
 _READ = f'[ -e "$1" ] || [ -L "$1" ] || exit {_ABSENT}; exec head -c {LARGEST_FILE_BYTES + 1} -- "$1"'
+# A name that is known before the file is there: a program that is ended between the two leaves nothing. What has this
+# name already is of a process that is dead, since its number is this one's; "set -C" follows no link that is put there.
+# The signal comes to the whole group, and from timeout once more: what cleans up must not die of the second one.
+_NEW = """umask 077
+new=$1.drkit-$$
+trap 'trap "" TERM; rm -f "$new"' EXIT
+trap 'trap "" TERM; exit 143' TERM
+rm -f "$new" && (set -C && : >"$new") || exit 1"""
 _WRITE = f"""
-umask 077
-new=$(mktemp "$1.drkit-XXXXXX") || exit 1
-trap 'rm -f "$new"' EXIT
-trap 'exit 143' TERM
+{_NEW}
 cat >"$new" || exit 1
 [ "$(wc -c <"$new")" -eq "$3" ] || exit {_INCOMPLETE}
 chmod "$2" "$new" && {{ sync "$new" 2>/dev/null || sync; }} && mv -f "$new" "$1"
@@ -103,10 +108,7 @@ def command(argv: Sequence[str], *, size: int = 0, deadline: float | None = None
 
 
 _SEND = f"""
-umask 077
-new=$(mktemp "$1.drkit-XXXXXX") || exit 1
-trap 'rm -f "$new"' EXIT
-trap 'exit 143' TERM
+{_NEW}
 cat >"$new" || exit 1
 [ "$(wc -c <"$new")" -eq "$3" ] || exit {_INCOMPLETE}
 sum=$(sha256sum <"$new") || exit 1

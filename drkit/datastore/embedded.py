@@ -57,7 +57,7 @@ if ! said=$(k3s kubectl --request-timeout=10s get --raw=/readyz/etcd 2>&1 </dev/
     esac
 fi
 trap 'remove_all "$@"' EXIT
-trap 'exit 143' TERM HUP INT PIPE
+trap 'trap "" TERM HUP INT PIPE; exit 143' TERM HUP INT PIPE
 said=$(setsid k3s etcd-snapshot save --name "$name" --etcd-s3=false --etcd-snapshot-compress=false "$@" 2>&1 </dev/null)
 taken=$?
 file=

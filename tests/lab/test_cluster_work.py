@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from drkit.clock import SystemClock
+from drkit.cluster.local import LocalNode
 from drkit.config.model import Config
 from drkit.errors import ConfigurationError, RestoreFailed, TargetNotEmpty, VerificationFailed
 from drkit.observe.progress import PlainReporter
@@ -23,6 +24,7 @@ from drkit.points.descriptor import OK, SourceEntry
 from drkit.restore.applying import Applying
 from drkit.restore.engine.action import Call
 from drkit.restore.engine.plan import Plan, Step
+from drkit.restore.new_cluster import NewCluster, Way
 from drkit.restore.patches import apply_patches
 from drkit.restore.rebuild import Means
 from drkit.restore.sealed_objects import SealedObjects
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from drkit.cluster.kube import Object
     from drkit.restore.engine.action import Action
     from drkit.restore.machines import Machines
-    from drkit.restore.new_cluster import NewCluster
     from drkit.restore.node_setups import NodeSetups
     from drkit.vault.port import Vault
     from tests.exported import Exported
@@ -255,3 +256,14 @@ def test_declared_patches_are_merged(sealed: Exported, new: Plane) -> None:
         apply_patches(new.api, [patch, absent])
     with pytest.raises(ConfigurationError, match=r"patches\[0\]"):
         apply_patches(new.api, [{**patch, "kind": "Unheard"}])
+
+
+def test_a_closed_api_is_reached_through_its_server(new: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its port does not answer at the server's address, the API is asked through the server itself."""
+    monkeypatch.setattr("drkit.restore.new_cluster.PORT", int(new.running.access.server.rpartition(":")[2]))
+    node = LocalNode("server-1")
+    with ExitStack() as stack:
+        way = Way(node, "127.0.0.2", str(new.running.kubeconfig))  # nothing listens there
+        closed = NewCluster(lambda _: way, stack)
+        assert closed.api(cast("Any", None)).get("/api/v1/namespaces/kube-system")["metadata"]["name"] == "kube-system"
+        assert closed.api(cast("Any", None)) is closed.api(cast("Any", None))

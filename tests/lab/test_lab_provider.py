@@ -194,6 +194,7 @@ def see_that_it_serves(
     until(lambda: page(small).strip() == PAGE, every=0.1)
     address = next(iter(made.values())).address
     before = provider.record(name, "A")
+    assert before is not None
     assert provider.point(wanted.restore_id, Record(name, "A", (address,))).before == before
     until(lambda: resolved(small, name) == address)
     return made

@@ -92,6 +92,8 @@ class Project:
         self.actions: dict[int, Action] = {}
         self.promised: dict[int, Addresses] = {}
         """The addresses of each server and load balancer, those too that it does not use."""
+        self.quiet = False
+        """Whether the machines are not told of load balancers and names: they are not whole yet."""
         self.problems: list[str] = []
         """What the machines could not do about load balancers and names, for whoever looks."""
         self._numbers = itertools.count(1001)
@@ -215,6 +217,8 @@ class Project:
 
     def _tell(self) -> None:
         """Tell the machines what load balancers and names have become."""
+        if self.quiet:
+            return
         for raw in self.things["load_balancers"].values():
             services = [_service(each) for each in raw["services"]]
             targets = {server["id"]: self.address_of(server, private=how) for server, how in self.behind(raw)}

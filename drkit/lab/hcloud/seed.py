@@ -71,8 +71,8 @@ def seed(project: Project, engine: DockerClient, lab: Topology) -> None:
     if directory is None:
         raise DrkitError(f"the lab {lab.spec.name} has no network", "make it anew: drkit lab down, then up")
     with project.lock:
-        # Before all else: from the first settling on the lab answers for the project's names alone.
-        _zone(project, engine, lab)
+        # Half of it would turn away those who use the lab, and take its names from the DNS server before they are read.
+        project.quiet = True
         subnet = {"type": "cloud", "ip_range": str(lab.subnet), "network_zone": NETWORK_ZONE}
         network = things.network(project, {"name": lab.network, "ip_range": str(lab.subnet), "subnets": [subnet]})
         public = LabFiles(directory).public_key(NODE_KEY)
@@ -95,6 +95,8 @@ def seed(project: Project, engine: DockerClient, lab: Topology) -> None:
             numbers[node.member] = servers.create(project, body)["server"]["id"]
         targets = [numbers[node.member] for node in lab.ingress if node.member in numbers]
         _balancer(project, engine, lab, network["id"], targets)
+        _zone(project, engine, lab)
+        project.quiet = False
     _finish(project)
 
 
@@ -127,8 +129,8 @@ def _balancer(project: Project, engine: DockerClient, lab: Topology, network: in
 
 
 def _zone(project: Project, engine: DockerClient, lab: Topology) -> None:
-    there = traffic.answers(engine.containers.get(lab.the(Role.DNS).name))
     zone = zones.add_zone(project, lab.zone)
+    there = traffic.answers(engine.containers.get(lab.the(Role.DNS).name))
     for name, values in there.records.items():
         if name.endswith(f".{lab.zone}"):
             records = [{"value": value} for value in values]
