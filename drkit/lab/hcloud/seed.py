@@ -129,8 +129,8 @@ def _balancer(project: Project, engine: DockerClient, lab: Topology, network: in
 
 
 def _zone(project: Project, engine: DockerClient, lab: Topology) -> None:
-    there = traffic.answers(engine.containers.get(lab.the(Role.DNS).name))
     zone = zones.add_zone(project, lab.zone)
+    there = traffic.answers(engine.containers.get(lab.the(Role.DNS).name))
     for name, values in there.records.items():
         if name.endswith(f".{lab.zone}"):
             records = [{"value": value} for value in values]
