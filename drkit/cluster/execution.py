@@ -91,7 +91,7 @@ def _connected(where: Connection, address: str) -> Iterator[ClientConnection]:
 def _handshake(where: Connection, address: str) -> tuple[ExitStack, ClientConnection]:
     """A connection, and what ends it."""
     # Imported where a pod is entered: `drkit --help` need not pay a tenth of a second for it.
-    from websockets.exceptions import InvalidHandshake, InvalidStatus  # noqa: PLC0415 - see above
+    from websockets.exceptions import InvalidStatus, WebSocketException  # noqa: PLC0415 - see above
     from websockets.sync.client import connect  # noqa: PLC0415 - see above
     from websockets.typing import Subprotocol  # noqa: PLC0415 - see above
 
@@ -117,7 +117,7 @@ def _handshake(where: Connection, address: str) -> tuple[ExitStack, ClientConnec
             stack.callback(opening.__exit__, None, None, None)
         except InvalidStatus as error:
             raise _refused(where, error.response.status_code, error.response.body) from None
-        except (OSError, InvalidHandshake) as error:
+        except (OSError, WebSocketException) as error:
             raise KubeUnreachable(
                 f"{_authority(where)} does not answer: {error}", "look at the API server; then: drkit check"
             ) from None

@@ -234,6 +234,29 @@ def test_who_does_not_answer_is_unreachable() -> None:
         pass
 
 
+@pytest.mark.parametrize("linger", [b"\0" * 8, b"\1" + b"\0" * 7], ids=["closed", "reset"])
+def test_an_api_that_hangs_up_is_asked_again(linger: bytes) -> None:
+    """An API server that goes away in the middle of a handshake is no unexpected error, and may be back."""
+    asked = 0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            nonlocal asked
+            with suppress(OSError):  # the listening socket was closed: the test is over
+                while True:
+                    connection, _ = listening.accept()
+                    asked += 1
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        where = Connection("127.0.0.1", listening.getsockname()[1], "", None, "127.0.0.1", {})
+        with pytest.raises(KubeUnreachable), execute(where, "s", "p", "c", ["program"]):
+            pytest.fail("nobody started it")
+        listening.shutdown(socket.SHUT_RDWR)
+    assert asked > 1
+
+
 def test_cutting_ends_the_reading() -> None:
     """Whoever reads comes to the end of the output when it is cut off from another thread."""
     with (
