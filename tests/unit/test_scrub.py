@@ -177,10 +177,21 @@ def test_a_claim_that_was_never_bound_forgets_its_node() -> None:
     assert ("patch", "PersistentVolumeClaim app/new") in done(claim)
 
 
-def test_what_is_being_deleted_is_left_to_it() -> None:
-    """An object that somebody waits for is not deleted again and again."""
-    going = made(scrub.NODES, "srv1", metadata={"deletionTimestamp": NEW})
-    assert done(going) == [("apply", "ConfigMap kube-system/drkit-restore")]
+def test_what_was_being_deleted_goes_at_once() -> None:
+    """What waited for an old kubelet or controller to let it go waits no more, and is neither mourned nor made anew."""
+    node = made(scrub.NODES, "srv1", metadata={"deletionTimestamp": OLD, "finalizers": ["a.example/f"]})
+    job = {**owned("Job", "nightly-1"), "deletionTimestamp": OLD, "finalizers": ["batch.kubernetes.io/job-tracking"]}
+    pod = made(scrub.PODS, "nightly-1-abc", spec={"nodeName": "w1"}, metadata=job)
+    alone = made(scrub.PODS, "by-hand", spec={"nodeName": "w1"}, metadata={"deletionTimestamp": OLD})
+    claim = claim_of("files", "pv-1")
+    claim["metadata"]["deletionTimestamp"] = OLD
+    selected = select(listed(node, pod, alone, claim, local_volume("pv-1", "files")), LEFT)
+    found = [(each.verb, each.about) for each in selected.operations]
+    for about in ("Node srv1", "Pod app/nightly-1-abc", "PersistentVolumeClaim app/files"):
+        assert found.index(("patch", about)) == found.index(("delete", about)) - 1
+    assert ("delete", "Pod app/by-hand") in found
+    assert ("apply", "PersistentVolumeClaim app/files") not in found
+    assert (selected.lost, selected.said) == ((), ())
 
 
 def test_an_earlier_restores_note_is_replaced() -> None:

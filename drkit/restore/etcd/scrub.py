@@ -130,9 +130,8 @@ def select(listed: Listed, asked: Asked) -> Selected:
 
 
 def _is_old(obj: Object, asked: Asked) -> bool:
-    """Whether it came out of the datastore and nobody deletes it yet."""
-    metadata = obj["metadata"]
-    return not metadata.get("deletionTimestamp") and _at(metadata.get("creationTimestamp")) <= asked.sealed
+    """Whether it came out of the datastore; one that was being deleted then waits for who will never come."""
+    return _at(obj["metadata"].get("creationTimestamp")) <= asked.sealed
 
 
 def _at(text: Any) -> datetime:
@@ -214,7 +213,7 @@ def _pods(pods: Iterable[Object], asked: Asked) -> Iterator[Operation]:
     """Those on dead machines, and those that would be put on a new one before who made them has a say."""
     for each in pods:
         if _is_old(each, asked) and ((each.get("spec") or {}).get("nodeName") or holds.owner(each)):
-            yield Operation("delete", _path(PODS, each), _about(PODS, each), uid=each["metadata"].get("uid", ""))
+            yield from _delete(PODS, each)
 
 
 def _alone(pods: Iterable[Object], asked: Asked) -> Iterator[str]:
@@ -222,7 +221,12 @@ def _alone(pods: Iterable[Object], asked: Asked) -> Iterator[str]:
         mirror = "kubernetes.io/config.mirror" in (each["metadata"].get("annotations") or {})
         ended = (each.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
         bound = (each.get("spec") or {}).get("nodeName")
-        if bound and _is_old(each, asked) and not (each["metadata"].get("ownerReferences") or mirror or ended):
+        if (
+            bound
+            and _is_old(each, asked)
+            and not _is_going(each)
+            and not (each["metadata"].get("ownerReferences") or mirror or ended)
+        ):
             yield f"{_about(PODS, each)} died with {bound}, and nothing makes it again: apply it anew"
 
 
@@ -241,17 +245,28 @@ def _is_local(volume: Object) -> bool:
 
 
 def _lost(listed: Listed, asked: Asked) -> list[Volume]:
-    local = {each["metadata"]["name"] for each in listed[VOLUMES] if _is_local(each) and _is_old(each, asked)}
-    bound = [each for each in listed[CLAIMS] if (each.get("spec") or {}).get("volumeName") in local]
+    bound = [each for each in _on_old_disks(listed, asked) if not _is_going(each)]
     found = uncovered((), bound, listed[PODS], listed[_STATEFUL_SETS], ())
     return [each for each in found if (each.namespace, each.claim) not in asked.claims]
 
 
+def _on_old_disks(listed: Listed, asked: Asked) -> list[Object]:
+    """The claims whose volume was on an old machine's disk."""
+    local = {each["metadata"]["name"] for each in listed[VOLUMES] if _is_local(each) and _is_old(each, asked)}
+    return [each for each in listed[CLAIMS] if (each.get("spec") or {}).get("volumeName") in local]
+
+
+def _is_going(obj: Object) -> bool:
+    """Whether somebody has deleted it, and something still holds it."""
+    return bool(obj["metadata"].get("deletionTimestamp"))
+
+
 def _claims(listed: Listed, asked: Asked, lost: Iterable[Volume]) -> Iterator[Operation]:
-    """Claims whose data is lost are made anew; volumes on old disks go."""
+    """Claims whose data is lost are made anew, unless somebody had deleted them; volumes on old disks go."""
     wanted = {(each.namespace, each.claim) for each in lost}
+    deleted = {_name(each) for each in _on_old_disks(listed, asked) if _is_going(each)} - asked.claims
     for each in listed[CLAIMS]:
-        if _name(each) in wanted:
+        if _name(each) in wanted | deleted:
             yield from _delete(CLAIMS, each)
         elif _name(each) not in asked.claims and not (each.get("spec") or {}).get("volumeName"):
             annotations = each["metadata"].get("annotations") or {}
