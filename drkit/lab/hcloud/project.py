@@ -103,9 +103,9 @@ class Project:
         self._told: dict[int | str, Any] = {}
 
     def close(self) -> None:
-        """Wait for what is under way, and start nothing more."""
+        """Wait for what is under way, and start nothing more; load balancers and names become what was last said."""
         self._pool.shutdown(cancel_futures=True)
-        self._traffic.shutdown(cancel_futures=True)
+        self._traffic.shutdown()
 
     def number(self) -> int:
         """A new thing's number."""
