@@ -53,28 +53,9 @@ class Lost:
     @contextmanager
     def spares(self) -> Iterator[None]:
         """Two fresh machines, which are the target ``spare`` for the time of the body."""
-        made = [self._spare(name) for name in SPARES]
-        try:
-            addresses = [machines.address_of(each, self.topology) for each in made]
-            keys = [machines.booted(each, address) for each, address in zip(made, addresses, strict=True)]
-            pins = "".join(f"{address} {key}\n" for address, key in zip(addresses, keys, strict=True))
-            (self.site.path / "spare_hosts").write_text(pins)
+        with spares(self.engine, self.topology, self.lab, self.site.path / "spare_hosts") as addresses:
             self.site.config.write_text(configuration(self.lab, addresses))
             yield
-        finally:
-            for each in made:
-                each.remove(force=True, v=True)
-
-    def _spare(self, name: str) -> Any:
-        key = Path(self.lab["ssh"]["key"]).with_suffix(".pub").read_text()
-        fresh = machines.Fresh(name, uuid.uuid4().hex[:8], (key,))
-        made = machines.make(self.engine, self.topology, fresh, PlainReporter())
-        machines.power_on(made)
-        made.reload()
-        archive = images.archive(sorted(images.ensure_all(self.engine, PlainReporter()).values()))
-        subprocess.run(["docker", "exec", str(made.name), "mkdir", "-p", _IMAGES], check=True)
-        subprocess.run(["docker", "cp", str(archive), f"{made.name}:{_IMAGES}/workload.tar"], check=True)
-        return made
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin ``drkit restore`` to the spare machines."""
@@ -115,6 +96,34 @@ class Lost:
     def serves(self) -> bool:
         """Whether the application answers with all that it held."""
         return all(self.found(key) == f"{text}\n" for key, text in self.documents.items())
+
+
+@contextmanager
+def spares(
+    engine: DockerClient, topology: Topology, lab: Lab, known_hosts: Path, names: tuple[str, ...] = SPARES
+) -> Iterator[list[str]]:
+    """Fresh machines with the workload's images on their disks; their addresses. Their host keys are written down."""
+    made = [_spare(engine, topology, lab, name) for name in names]
+    try:
+        addresses = [machines.address_of(each, topology) for each in made]
+        keys = [machines.booted(each, address) for each, address in zip(made, addresses, strict=True)]
+        known_hosts.write_text("".join(f"{address} {key}\n" for address, key in zip(addresses, keys, strict=True)))
+        yield addresses
+    finally:
+        for each in made:
+            each.remove(force=True, v=True)
+
+
+def _spare(engine: DockerClient, topology: Topology, lab: Lab, name: str) -> Any:
+    key = Path(lab["ssh"]["key"]).with_suffix(".pub").read_text()
+    fresh = machines.Fresh(name, uuid.uuid4().hex[:8], (key,))
+    made = machines.make(engine, topology, fresh, PlainReporter())
+    machines.power_on(made)
+    made.reload()
+    archive = images.archive(sorted(images.ensure_all(engine, PlainReporter()).values()))
+    subprocess.run(["docker", "exec", str(made.name), "mkdir", "-p", _IMAGES], check=True)
+    subprocess.run(["docker", "cp", str(archive), f"{made.name}:{_IMAGES}/workload.tar"], check=True)
+    return made
 
 
 def ended(child: subprocess.Popen[str], seconds: float = RESTORE_SECONDS) -> Ran:

@@ -61,3 +61,8 @@ def test_every_setting_is_one(page: Page) -> None:
         assert set(document) == {"clusters"}
         for target in document["clusters"].values():
             Target.model_validate(target)
+
+
+def test_every_page_is_tried_in_the_lab(page: Page) -> None:
+    """The lab's test of them names it."""
+    assert f'"{page.name}"' in (DIRECTORY.parent / "tests/lab/test_runbooks.py").read_text(encoding="utf-8")
