@@ -14,7 +14,7 @@ setup: ## install what is missing; leaves the command at .venv/bin/drkit
 	@tools/setup
 	@$(PYTHON_ENV)/python -m compileall -q drkit
 
-demo: setup ## a database is backed up, lost and restored; a whole cluster in containers is backed up and compared
+demo: setup ## a database is backed up, lost and restored; a whole cluster in containers is backed up, lost and brought back
 	@$(PYTHON_ENV)/python -m demo shop
 	@if tools/engine; then \
 		$(PYTHON_ENV)/python -m demo cluster; \
