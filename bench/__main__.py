@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from bench import applies, backups, clusters, exports, listings, restores
+from bench import applies, backups, clusters, exports, listings, rebuilds, restores
 from bench.figures import Book, Figure, keep, machine, print_table
 from bench.tools import BORGMATIC, install_borgmatic, run
 from bench.world import SETTINGS, World, borg, world
@@ -24,7 +24,7 @@ from drkit.errors import DrkitError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-PARTS = ("help", "backup", "restore", "points", "manifests", "apply", "cluster")
+PARTS = ("help", "backup", "restore", "points", "manifests", "apply", "cluster", "rebuild")
 
 _FEW_ROWS = 1000
 """Where nothing that is measured reads them."""
@@ -87,6 +87,7 @@ def _measure(here: World, book: Book, extent: Extent, parts: Sequence[str]) -> d
         "manifests": lambda: exports.measure(here, book, extent.rounds, *extent.objects),
         "apply": lambda: applies.measure(here, book, extent.rounds, *extent.objects),
         "cluster": lambda: clusters.measure(here, book, extent.rounds),
+        "rebuild": lambda: rebuilds.measure(here, book, extent.rounds),
     }
     failed: dict[str, str] = {}
     for part in parts:
@@ -141,6 +142,7 @@ def main() -> int:
             *exports.figures(book),
             *applies.figures(book),
             *clusters.figures(book),
+            *rebuilds.figures(book),
         ]
         document = {**_document(here, book, figures, extent, began), "failed": sorted(failed)}
     print()
