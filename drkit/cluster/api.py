@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from drkit.cluster.kube import Object, Resource
     from drkit.cluster.kubeconfig import Access
     from drkit.cluster.transport import Answer, Connection, Limits
+    from drkit.cluster.tunnel import Tunnel
 
 PAGE: Final = 500
 """Objects in a page; kubectl's and client-go's own number."""
@@ -47,7 +48,7 @@ _HINTS: Final = {
 class HttpApi:
     """One API server. Safe to use from several threads."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport | Tunnel) -> None:
         self._transport = transport
 
     @property

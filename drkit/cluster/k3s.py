@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DATA_DIRECTORY = "/var/lib/rancher/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
+KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
+"""Of its administrator; a server writes it."""
 SERVER_UNIT, AGENT_UNIT = "k3s", "k3s-agent"
 
 

@@ -58,7 +58,8 @@ class Cluster(Model):
     """The cluster that is backed up."""
 
     name: str = Field(default="cluster", min_length=1, max_length=63)
-    kubeconfig: Path | None = None
+    kubeconfig: Literal["ssh"] | Path | None = None
+    """Who reads the API; ``ssh`` for the administrator that a server knows, through SSH to it."""
     ssh: Ssh = Ssh()
     servers: list[Server] = []
     token: Secret | None = None

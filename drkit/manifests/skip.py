@@ -38,6 +38,8 @@ _KUBE_SYSTEM: Final = "kube-system"
 _OF_THE_API: Final = frozenset(
     {"extension-apiserver-authentication", "kube-apiserver-legacy-service-account-token-tracking"}
 )
+RESTORE_RECORD: Final = "drkit-restore"
+"""The ConfigMap in kube-system that says which restore a cluster is of: another one's would belie the next."""
 _PACKAGED_CHART: Final = "https://%{KUBERNETES_API}%/static/charts/"
 
 
@@ -93,6 +95,8 @@ def _config_map(_: Object, metadata: Mapping[str, Any]) -> str:
         return "made in each namespace"
     if _is_one_of(name, _OF_THE_API) and metadata.get("namespace") == _KUBE_SYSTEM:
         return "made by the API server"
+    if name == RESTORE_RECORD and metadata.get("namespace") == _KUBE_SYSTEM:
+        return "says which restore this cluster is of"
     return ""
 
 

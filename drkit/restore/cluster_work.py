@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from drkit.cluster.k3s import KUBECONFIG
 from drkit.cluster.reach import reach
 from drkit.cluster.ssh import SshNode
 from drkit.config.model import Server
@@ -15,7 +16,6 @@ from drkit.restore import needed_images, rebuild_plan
 from drkit.restore.applying import Applying
 from drkit.restore.cnpg import remade
 from drkit.restore.engine.action import Action
-from drkit.restore.etcd.rewrite import KUBECONFIG
 from drkit.restore.new_cluster import NewCluster, Way
 from drkit.restore.node_setups import DATASTORE, NodeSetups
 from drkit.restore.pod_databases import PodDatabases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drkit.cluster import kubeconfig
@@ -69,7 +70,8 @@ class Ground:
             new: addresses that are the new machines'.
         """
         config = self.means.config.cluster
-        api = kubeconfig.read(config.kubeconfig).server if config.kubeconfig and config.kubeconfig.exists() else ""
+        given = config.kubeconfig
+        api = kubeconfig.read(given).server if isinstance(given, Path) and given.exists() else ""
         asked = alive.doors(config, api, self.topology, new)
         return asked, alive.answering(asked)
 

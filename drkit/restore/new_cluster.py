@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from drkit.cluster.api import connect
+from drkit.cluster.reach import answers
 from drkit.cluster.transport import ALONE
+from drkit.cluster.tunnel import PORT
 from drkit.restore.etcd import machine
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from drkit.cluster.api import HttpApi
     from drkit.cluster.node import Node
     from drkit.restore.engine.action import Call
-
-PORT = 6443
-_LOOK_SECONDS = 3.0
 
 
 class Way(NamedTuple):
@@ -66,12 +64,3 @@ class NewCluster:
             host, port = self._through = self._stack.enter_context(way.node.forward("127.0.0.1", PORT))
         shown = f"[{host}]" if ":" in host else host
         return connect(machine.access(way.node, way.kubeconfig, f"https://{shown}:{port}"), ALONE)
-
-
-def answers(host: str, port: int) -> bool:
-    """Whether a connection to a port comes about."""
-    try:
-        with socket.create_connection((host, port), _LOOK_SECONDS):
-            return True
-    except OSError:
-        return False

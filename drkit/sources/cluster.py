@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drkit.clock import SystemClock
-from drkit.cluster import api, kubeconfig, members
+from drkit.cluster import api, kubeconfig, members, tunnel
 from drkit.cluster.reach import reach
 from drkit.config import secrets
-from drkit.errors import KubeRefused, KubeUnreachable
+from drkit.errors import ConfigurationError, KubeRefused, KubeUnreachable
 from drkit.points import names
 from drkit.sources import cnpg
 from drkit.sources.datastore import DatastoreSource
@@ -19,12 +20,12 @@ from drkit.sources.topology import TopologySource
 from drkit.topology import hetzner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from drkit.cluster.api import HttpApi
     from drkit.cluster.members import Member
     from drkit.cluster.node import Node
-    from drkit.config.model import Cluster, Config
+    from drkit.config.model import Cluster, Config, Server
     from drkit.sources.port import Source
 
 
@@ -59,7 +60,20 @@ def connect(cluster: Cluster) -> HttpApi | None:
     Raises:
         ConfigurationError: the kubeconfig is not as expected.
     """
-    return api.connect(kubeconfig.read(cluster.kubeconfig)) if cluster.kubeconfig else None
+    if cluster.kubeconfig is None:
+        return None
+    if isinstance(cluster.kubeconfig, Path):
+        return api.connect(kubeconfig.read(cluster.kubeconfig))
+    return tunnel.connect([reach(each.name, each.address or each.name, cluster.ssh) for each in _servers(cluster)])
+
+
+def _servers(cluster: Cluster) -> Sequence[Server]:
+    if not cluster.servers:
+        raise ConfigurationError(
+            "cluster.kubeconfig: ssh: expected the servers that lead to the API",
+            "add cluster: {servers: [{name: k3s-1, address: 10.0.0.2}]}",
+        )
+    return cluster.servers
 
 
 def machines_of(cluster: Cluster, connected: HttpApi | None) -> tuple[Member, ...]:

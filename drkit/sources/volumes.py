@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drkit.cluster import api, kubeconfig, volumes
+from drkit.cluster import volumes
 from drkit.errors import SourceFailed
+from drkit.sources import cluster as clusters
 from drkit.sources.cnpg import CnpgDatabaseSource, FailedSource
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ def uncovered(config: Config, sources: Iterable[Source]) -> tuple[list[Volume], 
         config: where no kubeconfig is, there are no volumes to speak of.
         sources: all that the configuration means.
     """
-    if config.cluster.kubeconfig is None:
+    kube = clusters.connect(config.cluster)
+    if kube is None:
         return [], []
     # A database that cannot be read this time is a source all the same, and its failure is said elsewhere.
     owners = [each.cluster for each in sources if isinstance(each, CnpgDatabaseSource | FailedSource)]
     covered = None if None in owners else {owner for owner in owners if owner is not None}
-    kube = api.connect(kubeconfig.read(config.cluster.kubeconfig))
     try:
         return volumes.uncovered(
             _all(kube, "/api/v1/persistentvolumes"),

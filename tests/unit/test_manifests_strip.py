@@ -222,6 +222,12 @@ def _owned(*, controller: bool) -> dict[str, Any]:
         ("", "configmaps", _object("v1", "ConfigMap", {"name": "kube-root-ca.crt"}), _object("v1", "ConfigMap")),
         (
             "",
+            "configmaps",
+            _object("v1", "ConfigMap", {"name": "drkit-restore", "namespace": "kube-system"}),
+            _object("v1", "ConfigMap", {"name": "drkit-restore"}),
+        ),
+        (
+            "",
             "endpoints",
             _object("v1", "Endpoints", {"labels": {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}}),
             _object("v1", "Endpoints", subsets=[{"addresses": [{"ip": "192.0.2.7"}]}]),

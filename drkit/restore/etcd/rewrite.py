@@ -28,7 +28,6 @@ _DATASTORE = ("datastore-endpoint", "datastore-cafile", "datastore-certfile", "d
 _LEFT_ALONE = frozenset({"node-label", "node-taint", "node-ip", "node-external-ip", "node-name", "server"})
 _ANY = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})  # noqa: S104 - nothing is bound: they stay what they are
 _PORT = 6443
-KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def rewrite(old: Old, machine: Machine, rebuild: Rebuild) -> Rewritten:
     found |= beside
     for sentence in (*notes, *kept.open_questions(old, found, told)):
         said.note(sentence)
-    kubeconfig = told.text("write-kubeconfig") or KUBECONFIG
+    kubeconfig = told.text("write-kubeconfig") or k3s.KUBECONFIG
     return Rewritten(found, settings, kubeconfig, through_api, tuple(said.sentences))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from drkit.cluster.kube import Resource
 from drkit.cluster.volumes import Claim, Volume, uncovered
+from drkit.manifests.skip import RESTORE_RECORD
 from drkit.manifests.strip import strip
 from drkit.restore import database_users, holds
 
@@ -54,7 +55,7 @@ KINDS = (
     *WORKLOADS,
 )
 """What must be listed."""
-RECORD = CONFIG_MAPS.object_path("kube-system", "drkit-restore")
+RECORD = CONFIG_MAPS.object_path("kube-system", RESTORE_RECORD)
 """The ConfigMap that says which restore the cluster is of."""
 _OF_A_NODE = ".node-password.k3s"
 _KUBE_SYSTEM = "kube-system"
@@ -175,10 +176,10 @@ def _record(listed: Listed, asked: Asked, lost: Iterable[Volume]) -> Iterator[Op
     record = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"namespace": _KUBE_SYSTEM, "name": "drkit-restore"},
+        "metadata": {"namespace": _KUBE_SYSTEM, "name": RESTORE_RECORD},
         "data": {"restore": asked.restore, "claims": json.dumps({**fresh, **(there or {})})},
     }
-    yield Operation("apply", RECORD, "ConfigMap kube-system/drkit-restore", record)
+    yield Operation("apply", RECORD, f"ConfigMap {_KUBE_SYSTEM}/{RESTORE_RECORD}", record)
 
 
 def _anew(listed: Listed, lost: Iterable[Volume]) -> dict[str, Object]:
