@@ -97,8 +97,9 @@ class SshNode:
         try:
             yield "127.0.0.1", here
         finally:
-            argv = ssh_command.sharing(line, self._where(), "-O", "cancel", "-L", way)
-            process.run(argv, deadline=_FORWARD_SECONDS, env=process.clean_environment())
+            if self._socket is not None:  # else the way went with its connection
+                argv = ssh_command.sharing(line, self._socket, "-O", "cancel", "-L", way)
+                process.run(argv, deadline=_FORWARD_SECONDS, env=process.clean_environment())
 
     def _open_forward(self, line: Sequence[str], host: str, port: int) -> tuple[int, str]:
         """The port here that leads there, and what ssh calls the way."""

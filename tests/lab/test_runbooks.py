@@ -112,7 +112,7 @@ def test_the_point_is_incomplete(scene: Scene) -> None:
     whole = scene.config.read_text()
     (scene.directory / "nowhere").write_text("postgresql://nobody@127.0.0.1:1/nothing\n")
     scene.config.write_text(f"{whole}\ndatabases: [{{name: nothing, dsn: {{file: nowhere}}}}]\n")
-    scene.point = scene.backup("databases", status=3)["id"]
+    scene.point = scene.backup(status=3)["id"]
     scene.config.write_text(whole)
     refused = finish(scene.shell(f"drkit restore --to {TARGET} --point {scene.point} --plan"))
     assert refused.status == 16, refused
