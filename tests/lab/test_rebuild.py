@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drkit.lab.postgres import LabPostgres
     from tests.lab.labs import LabUser
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
+pytestmark = [pytest.mark.lab, pytest.mark.disaster, pytest.mark.timeout(COLD_SECONDS)]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
 
 
-@pytest.mark.parametrize("mode", ["etcd", "manifests"])
+@pytest.mark.parametrize("mode", ["etcd", pytest.param("manifests", marks=pytest.mark.disaster)])
 def test_a_lost_cluster_comes_back(
     lab_user: LabUser, docker_engine: DockerClient, mode: str, record_testsuite_property: Record
 ) -> None:

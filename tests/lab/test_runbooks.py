@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.lab.labs import LabUser
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
+pytestmark = [pytest.mark.lab, pytest.mark.disaster, pytest.mark.timeout(COLD_SECONDS)]
 
 DATABASE = "postgres/main-db"
 

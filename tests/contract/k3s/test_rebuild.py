@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from tests.contract.k3s.machines import Machines
 
 # The first fixture builds Kubernetes where the cache is empty.
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800), pytest.mark.xdist_group("k3s")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.disaster,
+    pytest.mark.timeout(1800),
+    pytest.mark.xdist_group("k3s"),
+]
 
 KILLS = {"datastore": (0.3, 1.5, 4.0), "wake": (1.0,), "scrub": (0.2, 0.4), "start": (0.5, 3.0), "release": (0.2,)}
 """Seconds after which steps are killed; the others after a moment."""
