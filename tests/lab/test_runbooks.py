@@ -186,7 +186,7 @@ def test_a_server_is_not_to_be_had_and_the_restore_is_cut_short(scene: Scene) ->
     assert scene.point in points
     scene.give(plan_of)
     stopped = finish(scene.shell(at_that_time.text))
-    assert stopped.status not in {0, 1}, stopped
+    assert (stopped.status, "server limit exceeded" in stopped.err) == (1, True), stopped
     scene.api.project.trouble.limits = {}
     scene.kill_in(scene.blocks("server-not-to-be-had")[0], f"postgres {DATABASE}")
     follow(scene, "restore-cut-short")
