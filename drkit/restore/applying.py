@@ -88,7 +88,8 @@ class Applying:
         for pooler in self._sealed.of(scrub.POOLERS):
             spec, metadata = pooler.get("spec") or {}, pooler["metadata"]
             if ((spec.get("cluster") or {}).get("name"), metadata["namespace"]) == (named.name, named.namespace):
-                api.apply(scrub.POOLERS.object_path(metadata["namespace"], metadata["name"]), pooler, dry_run=False)
+                path = scrub.POOLERS.object_path(metadata["namespace"], metadata["name"])
+                api.apply(path, holds.hold(pooler), dry_run=False)
         return {"primary": primary.pod}
 
     def _patch(self, call: Call) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What must not wake before its data is there, and how it is put to sleep and woken. Pure.
 
-CronJobs are suspended, workloads that use a database are scaled to nothing, and what was there before stands in an
-annotation on the object itself: so a release after a crash knows it, and releasing gives back exactly what was held.
+CronJobs are suspended; poolers, and workloads that use a database, are scaled to nothing. What was there before stands
+in an annotation on the object itself: so a release after a crash knows it, and releasing gives back just what was held.
 Each change is there as a merge patch (RFC 7386) for objects that are in the cluster, and as a changed object for those
 that have yet to be applied; both come to the same.
 """
@@ -22,14 +22,17 @@ ANNOTATION: Final = "drkit.dev/held"
 _SELECTOR: Final = "drkit.dev/held"
 """A node label that no node has: it keeps a DaemonSet from every node."""
 _SCALED: Final = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
+_CNPG: Final = "postgresql.cnpg.io/"
 _SUSPENDED: Final = frozenset({"CronJob", "Job"})
+_POOLER: Final = "Pooler"
+"""Of CloudNativePG. Its Deployment is left alone: the operator changes that when it sees the Pooler changed."""
 _ABSENT: Final = "absent"
 _WAS: Final = "was"
 
 
 def can_be_held(obj: Object) -> bool:
     """Whether there is a way to hold an object of its kind."""
-    return obj.get("kind") in _SCALED | _SUSPENDED | {"DaemonSet"}
+    return obj.get("kind") in _SCALED | _SUSPENDED | {"DaemonSet"} or _is_pooler(obj)
 
 
 def is_held(obj: Object) -> bool:
@@ -93,7 +96,7 @@ def _is_possible(key: str, found: dict[str, Any]) -> bool:
     if value == _ABSENT:
         return True
     match key:
-        case "replicas":
+        case "replicas" | "instances":
             return isinstance(value, int) and not isinstance(value, bool) and value >= 0
         case "suspend":
             return isinstance(value, bool)
@@ -104,6 +107,8 @@ def _is_possible(key: str, found: dict[str, Any]) -> bool:
 def _key(obj: Object) -> str:
     """The field of the spec that holding changes."""
     kind = obj.get("kind")
+    if _is_pooler(obj):
+        return "instances"
     return "replicas" if kind in _SCALED else "suspend" if kind in _SUSPENDED else "nodeSelector"
 
 
@@ -122,8 +127,8 @@ def _pod_spec(obj: Object) -> Object:
 
 def _held_spec(obj: Object) -> Object:
     match _key(obj):
-        case "replicas":
-            return {"replicas": 0}
+        case "replicas" | "instances" as key:
+            return {key: 0}
         case "suspend":
             return {"suspend": True}
         case _:
@@ -171,16 +176,20 @@ class Chosen:
 
 
 def choose(objects: Iterable[Object], uses_database: Collection[Identity]) -> Chosen:
-    """Of these objects, those that must be held: every CronJob and what it has begun, and what uses a database.
+    """Of these objects, those that must be held: every CronJob and what it has begun, poolers, what uses a database.
 
-    What CloudNativePG controls is not among them: its clusters and poolers are made anew, each in its time.
+    What CloudNativePG controls is not among them: that is made anew in its time.
 
     Args:
         objects: workloads of all kinds.
         uses_database: which of them do.
     """
     known = [each for each in objects if can_be_held(each) and not _is_of_cnpg(each)]
-    roots = {identity(each) for each in known if each["kind"] == "CronJob" or identity(each) in uses_database}
+    roots = {
+        identity(each)
+        for each in known
+        if each["kind"] == "CronJob" or _is_pooler(each) or identity(each) in uses_database
+    }
     wanted = [each for each in known if identity(each) in roots or owner(each) in roots]
     running = [each for each in wanted if each["kind"] != "Job" or not is_finished(each)]
     return Chosen(
@@ -226,4 +235,8 @@ def _controller(obj: Object) -> Object | None:
 
 def _is_of_cnpg(obj: Object) -> bool:
     found = _controller(obj)
-    return found is not None and str(found.get("apiVersion", "")).startswith("postgresql.cnpg.io/")
+    return found is not None and str(found.get("apiVersion", "")).startswith(_CNPG)
+
+
+def _is_pooler(obj: Object) -> bool:
+    return obj.get("kind") == _POOLER and str(obj.get("apiVersion", "")).startswith(_CNPG)

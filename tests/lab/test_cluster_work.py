@@ -21,6 +21,7 @@ from drkit.config.model import Config
 from drkit.errors import ConfigurationError, RestoreFailed, TargetNotEmpty, VerificationFailed
 from drkit.observe.progress import PlainReporter
 from drkit.points.descriptor import OK, SourceEntry
+from drkit.restore import holds
 from drkit.restore.applying import Applying
 from drkit.restore.engine.action import Call
 from drkit.restore.engine.plan import Plan, Step
@@ -195,8 +196,12 @@ def test_what_uses_a_database_sleeps_until_it_is_released(sealed: Exported, new:
         assert first["left_out"] == 2
         assert new.api.get("/api/v1/namespaces/kube-system/configmaps/drkit-restore")["data"] == {"restore": RESTORE}
         assert doing.run("apply")["applied"] == 0
-        new.make([each for each in objects() if each["kind"] == "Pooler"])  # as the step of its cluster does
-        assert sorted(doing.run("release")["released"]) == ["CronJob shop/nightly", "Deployment shop/web"]
+        # As the step of its cluster does.
+        new.make([holds.hold(each) for each in objects() if each["kind"] == "Pooler"])
+        assert [each["spec"]["instances"] for each in new.objects(POOLERS)] == [0]
+        released = ["CronJob shop/nightly", "Deployment shop/web", "Pooler shop/db-pooler"]
+        assert sorted(doing.run("release")["released"]) == released
+        assert [each["spec"]["instances"] for each in new.objects(POOLERS)] == [1]
         assert replicas(new) == {"web": 3, "static": 2}
         assert doing.run("release")["released"] == []
         compared = doing.run("objects")

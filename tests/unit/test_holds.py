@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _WORDS = st.text(st.characters(codec="ascii", categories=["L"]), min_size=1, max_size=5)
 _LABELS = st.dictionaries(_WORDS, _WORDS, max_size=3)
 _ABSENT = object()
+APIS = {
+    **dict.fromkeys(("CronJob", "Job"), "batch/v1"),
+    **dict.fromkeys(("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"), "apps/v1"),
+    "Pooler": "postgresql.cnpg.io/v1",
+}
 
 
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -34,16 +39,18 @@ def present(**fields: Any) -> dict[str, Any]:
 @st.composite
 def workloads(draw: st.DrawFn) -> Object:
     """An object that can be held, in any state."""
-    kind = draw(st.sampled_from(["CronJob", "Job", "Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"]))
+    kind = draw(st.sampled_from([*APIS]))
     spec: dict[str, Any] = {"other": draw(_WORDS)}
     if kind in {"CronJob", "Job"}:
         spec |= present(suspend=draw(maybe(st.booleans())))
     elif kind == "DaemonSet":
         spec["template"] = {"spec": present(nodeSelector=draw(maybe(_LABELS)), hostNetwork=draw(maybe(st.booleans())))}
+    elif kind == "Pooler":
+        spec |= present(instances=draw(maybe(st.integers(0, 50))))
     else:
         spec |= present(replicas=draw(maybe(st.integers(0, 50))))
     metadata = present(name=draw(_WORDS), annotations=draw(maybe(_LABELS)), labels=draw(maybe(_LABELS)))
-    return {"kind": kind, "metadata": metadata, "spec": spec}
+    return {"apiVersion": APIS[kind], "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def applied(obj: Object, patch: Object | None) -> Object:
@@ -78,7 +85,8 @@ def test_what_somebody_woke_is_held_again(obj: Object, replicas: int) -> None:
     """An object whose state was changed while it was held is put to sleep again, and gets back what it had at first."""
     held = holds.hold(obj)
     woken = copy.deepcopy(held)
-    key = {"CronJob": "suspend", "Job": "suspend", "DaemonSet": "other"}.get(obj["kind"], "replicas")
+    keys = {"CronJob": "suspend", "Job": "suspend", "DaemonSet": "other", "Pooler": "instances"}
+    key = keys.get(obj["kind"], "replicas")
     woken["spec"][key] = {"suspend": False, "other": obj["spec"]["other"]}.get(key, replicas)
     assert holds.hold(woken) == held
 
@@ -110,7 +118,7 @@ def thing(kind: str, name: str, **more: Any) -> Object:
 
 
 def test_what_is_held() -> None:
-    """CronJobs, their unfinished Jobs and users of a database are held; not what is CloudNativePG's, or has ended."""
+    """CronJobs, their unfinished Jobs, poolers, users of a database are held; not what an operator or the past has."""
     done = {"conditions": [{"type": "Complete", "status": "True"}]}
     objects = [
         thing("CronJob", "nightly"),
@@ -124,6 +132,8 @@ def test_what_is_held() -> None:
         owned(thing("ReplicaSet", "static-abc"), "Deployment", "static"),
         owned(thing("Deployment", "of-an-operator"), "Widget", "w", "example.com/v1"),
         owned(thing("Deployment", "pooler"), "Pooler", "pooler", "postgresql.cnpg.io/v1"),
+        thing("Pooler", "pooler", apiVersion="postgresql.cnpg.io/v1"),
+        thing("Pooler", "somebody-elses", apiVersion="example.com/v1"),
     ]
     names = {("Job", "app", "migrate"), ("Deployment", "app", "web"), ("Deployment", "app", "of-an-operator")}
     names |= {("Deployment", "app", "pooler"), ("ReplicaSet", "app", "web-abc")}
@@ -134,6 +144,7 @@ def test_what_is_held() -> None:
         "migrate",
         "web",
         "of-an-operator",
+        "pooler",
     ]
     assert [each["metadata"]["name"] for each in chosen.followers] == ["web-abc"]
 

@@ -103,7 +103,7 @@ def patch(api: Api, path: str, content: Object) -> bool:
 
 def release(api: Api) -> list[str]:
     """Give all that is held its state back, CronJobs last, and say what that was. Called again it goes on."""
-    order = sorted(selection.WORKLOADS, key=lambda kind: kind.kind in {"CronJob", "Job"})
+    order = sorted(selection.HELD, key=lambda kind: kind.kind in {"CronJob", "Job"})
     released = []
     for kind in order:
         for each in _all(api, kind):

@@ -50,6 +50,8 @@ WORKLOADS = (
     _resource("batch", "v1", "cronjobs", "CronJob"),
     _resource("batch", "v1", "jobs", "Job"),
 )
+HELD = (POOLERS, *WORKLOADS)
+"""What may have to be held, in the order in which it is given back."""
 KINDS = (
     *(CLAIMS, VOLUMES, NODES, PODS, SECRETS, CONFIG_MAPS, LEASES, ATTACHMENTS, CSI_NODES, CLUSTERS, POOLERS),
     *WORKLOADS,
@@ -202,8 +204,8 @@ def _holds(listed: Listed, asked: Asked) -> Iterator[Operation]:
     workloads = [each for kind in WORKLOADS for each in listed[kind]]
     found = database_users.databases(listed[CLUSTERS], listed[POOLERS], listed[SECRETS], asked.hosts)
     using = database_users.users(workloads, found, listed[CONFIG_MAPS], listed[SECRETS])
-    chosen = holds.choose(workloads, using)
-    kinds = {kind.kind: kind for kind in WORKLOADS}
+    chosen = holds.choose([*workloads, *listed[POOLERS]], using)
+    kinds = {kind.kind: kind for kind in HELD}
     for each in chosen.held:
         yield from _patch(kinds[each["kind"]], each, holds.hold_patch(each))
     for each in chosen.followers:
