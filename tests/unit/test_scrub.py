@@ -16,6 +16,7 @@ from drkit.errors import RestoreFailed
 from drkit.restore import holds
 from drkit.restore.etcd import cluster, scrub
 from drkit.restore.etcd.scrub import Asked, select
+from drkit.restore.operations import perform
 from tests.contract.api_server import MemoryApi, memory_api
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def test_a_scrub_that_was_cut_short_goes_on(requests: int) -> None:
             api = connect(memory.access)
             if cut is not None:
                 for operation in select(listed(*json.loads(json.dumps(OBJECTS))), LEFT).operations[:cut]:
-                    cluster.perform(api, operation)
+                    perform(api, operation)
             cluster.scrub(api, LEFT)
             ends.append(state(memory))
     assert ends[0] == ends[1]

@@ -9,12 +9,13 @@ from drkit import process
 from drkit.errors import KubeRefused, KubeUnreachable, RestoreFailed
 from drkit.restore import holds
 from drkit.restore.etcd import scrub as selection
+from drkit.restore.operations import patch, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from drkit.cluster.kube import Api, Object, Resource
-    from drkit.restore.etcd.scrub import Asked, Listed, Operation, Selected
+    from drkit.restore.etcd.scrub import Asked, Listed, Selected
 
 _NOT_FOUND: Final = 404
 _ROUNDS: Final = 5
@@ -76,29 +77,6 @@ def _all(api: Api, kind: Resource) -> list[Object]:
         raise
     # Lists leave out what each of their objects is.
     return [{"apiVersion": kind.api_version, "kind": kind.kind, **each} for each in found]
-
-
-def perform(api: Api, operation: Operation) -> None:
-    """Make one request; one whose object is gone is done."""
-    content = operation.content or {}
-    match operation.verb:
-        case "apply":
-            api.apply(operation.path, content, dry_run=False)
-        case "delete":
-            api.delete(operation.path, uid=operation.uid, now=True)
-        case "patch":
-            patch(api, operation.path, content)
-
-
-def patch(api: Api, path: str, content: Object) -> bool:
-    """Merge into an object, and say whether it is there."""
-    try:
-        api.patch(path, content)
-    except KubeRefused as error:
-        if error.status == _NOT_FOUND:
-            return False
-        raise
-    return True
 
 
 def release(api: Api) -> list[str]:
