@@ -25,7 +25,7 @@ from drkit.providers.values import (
     WantedNetwork,
     WantedServer,
 )
-from drkit.topology import select
+from drkit.topology import nodes, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -90,6 +90,7 @@ class _Making:
         # Elsewhere there is none of Hetzner's networks, types and load balancers.
         self._known: Mapping[str, Sequence[Raw]] = topology.get("hetzner") or {} if self._provider == "hetzner" else {}
         self._kube_nodes: Sequence[Raw] = topology.get("nodes") or ()
+        self._hosts: Mapping[str, Raw] = topology.get("hosts") or {}
         self._nodes = [*self._of(target.servers, SERVER), *self._of(target.agents, AGENT)] or self._all_there_were()
         if not self._nodes:
             raise self._unsaid("servers", "the names of the nodes that shall be there: servers: [k3s-mgr]")
@@ -141,6 +142,8 @@ class _Making:
         servers = self._known.get("servers", ())
         node = next((node for node in self._kube_nodes if node["name"] == name), None)
         own = {each["address"] for each in node["addresses"]} if node is not None else set()
+        # Through a VPN the cluster knows its nodes by addresses that are no server's.
+        own |= nodes.own_addresses(self._hosts.get(name) or {})
         by_address = (server for server in servers if own & select.addresses_of(server))
         by_name = (server for server in servers if server["name"] == name)
         return next(by_address, None) or next(by_name, None) or {}
