@@ -170,8 +170,7 @@ def placed(server: Server, role: Any, host: Mapping[str, Any]) -> Machine | None
         inside = tuple(_one_of_each(each for each in server.public if each in own)) or _by_the_way_out(host, own)
     if not inside:
         return None
-    outside = tuple(_one_of_each(each for each in server.public if each not in inside))
-    return Machine(server.name, role, inside, outside, own[inside[0]])
+    return Machine(server.name, role, inside, tuple(_one_of_each(server.public)), own[inside[0]])
 
 
 def _one_of_each(addresses: Iterable[str]) -> Iterator[str]:

@@ -96,6 +96,10 @@ class NodeSetups:
                 self._made[name] = rewrite(self.olds()[name], self._machines.machine(name, call), rebuild)
             return self._made[name]
 
+    def network_is_applied(self, call: Call) -> bool:
+        """Whether the pods' network comes with the objects, which a fresh cluster gets once all have joined."""
+        return self._fresh and not self.of(self._machines.first, call).flannel
+
     def _rebuild(self, call: Call) -> Rebuild:
         made = {name: self._machines.machine(name, call) for name in self._steps}
         pairs = paired(self._steps, self.olds(), made)
