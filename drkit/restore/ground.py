@@ -12,6 +12,7 @@ from drkit.providers.wanted import wanted as wanted_of
 from drkit.restore import alive, sealed
 from drkit.restore.machines import made_by
 from drkit.restore.wanted import AGENT, SERVER, SSH
+from drkit.topology import nodes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -58,6 +59,12 @@ class Ground:
         known: Mapping[str, Any] = next(listed, {})
         found = known.get("addresses") or ()
         return [each["address"] for each in found if each["type"] in {"ExternalIP", "InternalIP"}]
+
+    def old_interfaces(self, machine: str) -> set[str]:
+        """The addresses that this node itself had, where it was asked: its public one need not be the cluster's."""
+        return nodes.own_addresses(
+            (self.topology.get("hosts") or {}).get(self.machines.steps[machine].details["node"], {})
+        )
 
     @property
     def given(self) -> frozenset[str]:

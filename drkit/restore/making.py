@@ -107,6 +107,9 @@ class Making:
         before = ground.old_addresses(name)
         for line in reissue.of_machine(call.step.details["node"], before, machine.addresses):
             call.reissue(line)
+        known = {*before, *ground.old_interfaces(name)}
+        for line in reissue.of_firewalls(ground.wanted.firewalls, call.step.details["node"], known, machine.addresses):
+            call.warn(line)
         if name == ground.machines.first:
             for line in reissue.of_cluster(ground.means.plan.mode, machine.addresses):
                 call.reissue(line)

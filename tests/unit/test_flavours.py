@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from drkit.providers import naming
+from drkit.restore import reissue
 from drkit.restore.etcd import kept
 from drkit.restore.wanted import ETCD, MANIFESTS
 from tests.unit.flavours import CONFIG, MANIFESTS_DIRECTORY, REGISTRIES, TOKEN, Node, restored, topology
@@ -67,9 +68,16 @@ def test_wireguard_over_public_addresses_alone() -> None:
     server = public("mgr", 2, config, external="192.0.2.2")
     joining = "node-external-ip: 192.0.2.3\nserver: https://192.0.2.2:6443\n"
     agent = public("w1", 3, joining, external="192.0.2.3", agent=True)
-    found = restored([server, agent], topology([server, agent]))
+    rules = [{"direction": "in", "protocol": "udp", "port": "51820", "source_ips": ["192.0.2.2/32", "192.0.2.3/32"]}]
+    firewall = {"name": "k3s-fw", "rules": rules, "applied_to": [{"type": "server", "server": {"id": 1}}]}
+    found = restored([server, agent], topology([server, agent], firewalls=[firewall]))
     assert found.steps == ONE_SERVER
     assert found.wanted.network is None
+    said = list(reissue.of_firewalls(found.wanted.firewalls, "mgr", ["192.0.2.2"], ["198.51.100.11"]))
+    assert said == [
+        "the firewall k3s-fw names 192.0.2.2/32, which was mgr's: let in 198.51.100.11 as well",
+    ]
+    assert not list(reissue.of_firewalls(found.wanted.firewalls, "mgr", ["192.0.2.2"], ["192.0.2.2"]))
     mgr, w1 = found.told("mgr"), found.told("w1")
     assert mgr.text("flannel-backend") == "wireguard-native"
     assert mgr.on("flannel-external-ip")
