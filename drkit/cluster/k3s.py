@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from drkit import bounded_yaml
 from drkit.errors import SourceFailed
 from drkit.masking import register
 
@@ -48,10 +48,6 @@ def environments(name: str) -> tuple[str, ...]:
     )
 
 
-_MOST_NODES = 50_000
-"""Aliases multiply: a file of one page can stand for billions of values. A real one has dozens."""
-_MOST_BRACKETS = 500
-"""The parser's time grows with the square of those that are open."""
 SHORT = {"-d": "data-dir", "-s": "server", "-t": "token", "-c": "config"}
 """Flags of one letter, and the settings that they are."""
 _SWITCHES = frozenset({"cluster-init"})
@@ -216,13 +212,10 @@ def document(path: str, text: bytes, loader: YAML) -> dict[str, Any]:
     Raises:
         SourceFailed: it is none.
     """
-    if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
-        raise SourceFailed(f"{path}: more brackets than a configuration has")
     loader.allow_duplicate_keys = True
     try:
-        found = loader.load(BytesIO(text))
-        _count(found, [_MOST_NODES])
-    except (YAMLError, RecursionError, ValueError) as error:
+        found = bounded_yaml.load(text, loader)
+    except YAMLError as error:
         raise SourceFailed(f"{path}: not the YAML of a configuration: {type(error).__name__}") from None
     if found is None:
         return {}
@@ -238,18 +231,6 @@ def _configuration(path: str, text: bytes) -> dict[str, str]:
         for key, value in document(path, text, YAML(typ="rt", pure=True)).items()
         if key in _NAMES and value is not None
     }
-
-
-def _count(node: Any, budget: list[int]) -> None:
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise ValueError("more values than a configuration has")
-    if isinstance(node, dict):
-        for value in node.values():
-            _count(value, budget)
-    elif isinstance(node, list):
-        for value in node:
-            _count(value, budget)
 
 
 def _settings(chosen: Mapping[str, str], config: str) -> Settings:

@@ -124,12 +124,18 @@ def _document(path: Path, raw: bytes) -> dict[str, Any]:
     from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and only needed with a cluster
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - see above
 
+    from drkit import bounded_yaml  # noqa: PLC0415 - see above
+
+    if len(raw) > _LARGEST_BYTES:
+        raise ConfigurationError(
+            f"cluster.kubeconfig: {path}: larger than {_LARGEST_BYTES} bytes; expected a kubeconfig"
+        )
     try:
-        found = YAML(typ="safe", pure=True).load(raw.decode())
-    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        found = bounded_yaml.load(raw.decode(), YAML(typ="safe", pure=True))
+    except (YAMLError, UnicodeDecodeError):
         # What the parser quotes of a file full of secrets is not repeated.
         raise ConfigurationError(f"cluster.kubeconfig: {path}: expected YAML or JSON in UTF-8") from None
-    if len(raw) > _LARGEST_BYTES or not isinstance(found, dict):
+    if not isinstance(found, dict):
         raise ConfigurationError(f"cluster.kubeconfig: {path}: expected a kubeconfig (apiVersion: v1, kind: Config)")
     return found
 

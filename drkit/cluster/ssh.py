@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING
 
 from drkit import process
 from drkit.cluster import ssh_command, watched
+from drkit.cluster.watched_node import WatchedNode
 from drkit.config.model import VaultSsh
 from drkit.errors import NodeUnreachable
 from drkit.vault import hostkeys
 from drkit.workspace import workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from drkit.cluster.node import Output
     from drkit.config.model import Ssh
-    from drkit.process import Completed
 
 _LONGEST_SOCKET_PATH = 90
 """A Unix socket's path ends at 108 bytes, and ssh adds some while it makes one."""
@@ -36,11 +35,11 @@ _FORWARD_SECONDS = 15.0
 _PORT_ATTEMPTS = 5
 
 
-class SshNode:
+class SshNode(WatchedNode):
     """The host ``address``, called ``name`` by the cluster. It is connected to when first needed; ``close`` it."""
 
     def __init__(self, name: str, address: str, ssh: Ssh) -> None:
-        self.name = name
+        super().__init__(name)
         self._address, self._ssh = address, ssh
         self._plain = ssh_command.connection(ssh, address)
         self._lock = threading.Lock()
@@ -57,37 +56,6 @@ class SshNode:
                 self._master = None
             self._cleanup.close()
             self._socket = None
-
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float) -> Completed:
-        """See ``Node.run``."""
-        running = self._start(argv, len(stdin), deadline)
-        try:
-            running.feed(stdin)
-            return running.collect(deadline)
-        finally:
-            running.close()
-
-    @contextmanager
-    def open(self, argv: Sequence[str]) -> Iterator[Output]:
-        """See ``Node.open``."""
-        running = self._start(argv, 0, None)
-        try:
-            yield running
-        finally:
-            running.close()
-
-    def read(self, path: str) -> bytes | None:
-        """See ``Node.read``."""
-        return watched.read(self, path)
-
-    def write(self, path: str, content: bytes, *, mode: int) -> None:
-        """See ``Node.write``."""
-        watched.write(self, path, content, mode)
-
-    def send(self, path: str, blocks: Iterable[bytes], *, size: int, sha256: str, mode: int) -> None:
-        """See ``Node.send``."""
-        running = self._start(watched.start_send(path, size, sha256, mode), size, None)
-        watched.finish_send(running, f"{self.name}: {path}", blocks, size)
 
     @contextmanager
     def forward(self, host: str, port: int) -> Iterator[tuple[str, int]]:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Protocol
 
 from drkit import process
-from drkit.cluster.node import GRACE_SECONDS, LARGEST_FILE_BYTES
+from drkit.cluster.node import GRACE_SECONDS
 from drkit.errors import SourceFailed
 from drkit.process import Completed, DeadlineExceeded
 from drkit.vault import gate
@@ -29,15 +29,12 @@ if TYPE_CHECKING:
 
     from drkit.errors import NodeUnreachable
 
-_LONGEST_SECONDS = 6 * 3600
+LONGEST_SECONDS = 6 * 3600
 """For programs without a deadline of their own, where even the connection's end is never heard of."""
 _LARGEST_OUTPUT_BYTES = 64 * 1024 * 1024
 """What ``run`` holds in memory. More is not what was asked for."""
 _PATIENCE_SECONDS = 10.0
 """How long to wait for a program that was told to end: it may have something to remove."""
-_ABSENT = 3
-_INCOMPLETE = 4
-_DIFFERENT = 5
 _BLOCK = 256 * 1024
 _SAID = re.compile(r"\n?drkit: ended with (\d+)\n?\Z")
 
@@ -78,21 +75,6 @@ status=$?
 printf "\\ndrkit: ended with %s\\n" "$status" >&5
 exit "$status"
 """
-_READ = f'[ -e "$1" ] || [ -L "$1" ] || exit {_ABSENT}; exec head -c {LARGEST_FILE_BYTES + 1} -- "$1"'
-# A name that is known before the file is there: a program that is ended between the two leaves nothing. What has this
-# name already is of a process that is dead, since its number is this one's; "set -C" follows no link that is put there.
-# The signal comes to the whole group, and from timeout once more: what cleans up must not die of the second one.
-_NEW = """umask 077
-new=$1.drkit-$$
-trap 'trap "" TERM; rm -f "$new"' EXIT
-trap 'trap "" TERM; exit 143' TERM
-rm -f "$new" && (set -C && : >"$new") || exit 1"""
-_WRITE = f"""
-{_NEW}
-cat >"$new" || exit 1
-[ "$(wc -c <"$new")" -eq "$3" ] || exit {_INCOMPLETE}
-chmod "$2" "$new" && {{ sync "$new" 2>/dev/null || sync; }} && mv -f "$new" "$1"
-"""
 
 
 def command(argv: Sequence[str], *, size: int = 0, deadline: float | None = None) -> list[str]:
@@ -103,18 +85,8 @@ def command(argv: Sequence[str], *, size: int = 0, deadline: float | None = None
     """
     if any("\0" in argument for argument in argv):
         raise SourceFailed("an argument for a program on a node holds a NUL")
-    seconds = _LONGEST_SECONDS if deadline is None else round(deadline) + 1
+    seconds = LONGEST_SECONDS if deadline is None else round(deadline) + 1
     return ["sh", "-c", _WATCHER, "sh", str(seconds), str(size), *argv]
-
-
-_SEND = f"""
-{_NEW}
-cat >"$new" || exit 1
-[ "$(wc -c <"$new")" -eq "$3" ] || exit {_INCOMPLETE}
-sum=$(sha256sum <"$new") || exit 1
-[ "${{sum%% *}}" = "$4" ] || exit {_DIFFERENT}
-chmod "$2" "$new" && {{ sync "$new" 2>/dev/null || sync; }} && mv -f "$new" "$1"
-"""
 
 
 class Complain(Protocol):
@@ -217,7 +189,7 @@ class Running:
             NodeUnreachable: nobody knows.
             SourceFailed: it did not; its last words are in the message.
         """
-        done = self._ended(time.monotonic() + _LONGEST_SECONDS, b"")
+        done = self._ended(time.monotonic() + LONGEST_SECONDS, b"")
         if done.status != 0:
             raise SourceFailed(f"{self._program} ended with status {done.status}\n{process.tail(done.stderr)}")
 
@@ -238,60 +210,3 @@ class Running:
         """End it, and forget it."""
         self.end()
         process.stop(self._child)
-
-
-class Starts(Protocol):
-    """What ``read`` and ``write`` need of a node."""
-
-    @property
-    def name(self) -> str:
-        """The node's."""
-        ...
-
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float) -> Completed:
-        """See ``Node.run``."""
-        ...
-
-
-_FILE_SECONDS = 60.0
-
-
-def read(node: Starts, path: str) -> bytes | None:
-    """See ``Node.read``."""
-    done = node.run(["sh", "-c", _READ, "sh", path], deadline=_FILE_SECONDS)
-    if done.status == _ABSENT:
-        return None
-    if done.status != 0:
-        raise SourceFailed(f"{node.name}: {path} cannot be read: {process.tail(done.stderr)}")
-    if len(done.stdout) > LARGEST_FILE_BYTES:
-        raise SourceFailed(f"{node.name}: {path} has more than {LARGEST_FILE_BYTES} bytes")
-    return done.stdout
-
-
-def write(node: Starts, path: str, content: bytes, mode: int) -> None:
-    """See ``Node.write``."""
-    argv = ["sh", "-c", _WRITE, "sh", path, f"{mode:o}", str(len(content))]
-    done = node.run(argv, stdin=content, deadline=_FILE_SECONDS)
-    if done.status != 0:
-        raise SourceFailed(f"{node.name}: {path} cannot be written: {process.tail(done.stderr)}")
-
-
-def start_send(path: str, size: int, sha256: str, mode: int) -> list[str]:
-    """The program that takes a file for ``Node.send``."""
-    return ["sh", "-c", _SEND, "sh", path, f"{mode:o}", str(size), sha256]
-
-
-def finish_send(running: Running, title: str, blocks: Iterable[bytes], size: int) -> None:
-    """See ``Node.send``; ``running`` is what ``start_send`` named, ``title`` the node and the path."""
-    try:
-        running.feed_all(blocks, size)
-        done = running.collect(_LONGEST_SECONDS)
-    finally:
-        running.close()
-    if done.status in _NOT_WHAT_WAS_SENT:
-        raise SourceFailed(f"{title} {_NOT_WHAT_WAS_SENT[done.status]}", "try again")
-    if done.status != 0:
-        raise SourceFailed(f"{title} cannot be written: {process.tail(done.stderr)}")
-
-
-_NOT_WHAT_WAS_SENT = {_INCOMPLETE: "came with another size", _DIFFERENT: "came as another file"}

@@ -6,26 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drkit.errors import ConfigurationError
-from drkit.providers import naming
+from drkit.providers import described, naming
 from drkit.providers.values import (
     AGENT,
     SERVER,
     Alternative,
-    HealthCheck,
     OldServer,
-    Route,
-    Rule,
-    Service,
     SshKey,
-    Subnet,
     Wanted,
     WantedBalancer,
-    WantedFirewall,
     WantedFloating,
     WantedNetwork,
     WantedServer,
 )
-from drkit.topology import select
+from drkit.topology import nodes, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -90,6 +84,7 @@ class _Making:
         # Elsewhere there is none of Hetzner's networks, types and load balancers.
         self._known: Mapping[str, Sequence[Raw]] = topology.get("hetzner") or {} if self._provider == "hetzner" else {}
         self._kube_nodes: Sequence[Raw] = topology.get("nodes") or ()
+        self._hosts: Mapping[str, Raw] = topology.get("hosts") or {}
         self._nodes = [*self._of(target.servers, SERVER), *self._of(target.agents, AGENT)] or self._all_there_were()
         if not self._nodes:
             raise self._unsaid("servers", "the names of the nodes that shall be there: servers: [k3s-mgr]")
@@ -106,7 +101,7 @@ class _Making:
             servers=tuple(self._server(node) for node in self._nodes),
             keys=tuple(self._key(number, key) for number, key in enumerate(keys)),
             network=self._network(),
-            firewalls=tuple(firewall(each) for each in self._known.get("firewalls", ())),
+            firewalls=tuple(described.firewall(each) for each in self._known.get("firewalls", ())),
             placement_groups=tuple(str(each["name"]) for each in self._known.get("placement_groups", ())),
             balancer=self._balancer(),
             floating=tuple(self._floating()),
@@ -141,6 +136,8 @@ class _Making:
         servers = self._known.get("servers", ())
         node = next((node for node in self._kube_nodes if node["name"] == name), None)
         own = {each["address"] for each in node["addresses"]} if node is not None else set()
+        # Through a VPN the cluster knows its nodes by addresses that are no server's.
+        own |= nodes.own_addresses(self._hosts.get(name) or {})
         by_address = (server for server in servers if own & select.addresses_of(server))
         by_name = (server for server in servers if server["name"] == name)
         return next(by_address, None) or next(by_name, None) or {}
@@ -156,7 +153,7 @@ class _Making:
             role=node.role,
             server_type=self._said("server_type", node, target.server_type, (raw.get("server_type") or {}), kind),
             image=self._image(node) if image is None else image,
-            location=self._said("location", node, target.location, location_of(raw), location),
+            location=self._said("location", node, target.location, described.location(raw), location),
             labels={**naming.without_marks(raw.get("labels") or {}), naming.STANDS_FOR: node.name},
             firewalls=tuple(self._in_front_of(raw)) if any(has_public.values()) else (),
             placement_group=self._group(raw),
@@ -203,10 +200,10 @@ class _Making:
             return None
         if (name := self._target.network) is not None:
             known = [each for each in known if each["name"] == name]
-            return network(known[0]) if known else WantedNetwork(name)
+            return described.network(known[0]) if known else WantedNetwork(name)
         if len(known) > 1:
             raise self._unsaid("network", f"one of {', '.join(sorted(each['name'] for each in known))}")
-        return network(known[0]) if known else None
+        return described.network(known[0]) if known else None
 
     def _balancer(self) -> WantedBalancer | None:
         known = self._known.get("load_balancers", ())
@@ -217,7 +214,7 @@ class _Making:
             raise self._unsaid("load_balancer", f"one of {', '.join(sorted(each['name'] for each in known))}")
         if not known:
             return None if name is None else WantedBalancer(name, targets=self._behind({}))
-        return balancer(known[0], self._target.location, self._behind(known[0]))
+        return described.balancer(known[0], self._target.location, self._behind(known[0]))
 
     def _behind(self, raw: Raw) -> tuple[str, ...]:
         """The new servers that stand for its targets; all agents where none is known (servers where there are none)."""
@@ -244,71 +241,3 @@ def _means(resource: Raw, server: Raw) -> bool:
             return resource["ip"]["ip"] in select.addresses_of(server)
         case _:
             return False
-
-
-def location_of(raw: Raw) -> Raw:
-    """The location of a server; it stood in ``datacenter`` alone before ``location`` came beside it."""
-    return raw.get("location") or (raw.get("datacenter") or {}).get("location") or {}
-
-
-def network(raw: Raw) -> WantedNetwork:
-    """A network as the API describes it."""
-    return WantedNetwork(
-        raw["name"],
-        raw["ip_range"],
-        tuple(
-            Subnet(each["ip_range"], each["network_zone"], each["type"])
-            for each in raw.get("subnets", ())
-            # A vSwitch couples to servers elsewhere, by an order that the API does not take.
-            if each["type"] != "vswitch"
-        ),
-        tuple(Route(each["destination"], each["gateway"]) for each in raw.get("routes", ())),
-    )
-
-
-def firewall(raw: Raw) -> WantedFirewall:
-    """A firewall as the API describes it."""
-    return WantedFirewall(
-        raw["name"],
-        tuple(
-            Rule(
-                each["direction"],
-                each["protocol"],
-                each.get("port"),
-                tuple(each.get("source_ips") or ()),
-                tuple(each.get("destination_ips") or ()),
-                each.get("description"),
-            )
-            for each in raw.get("rules", ())
-        ),
-    )
-
-
-def balancer(raw: Raw, location: str | None, targets: tuple[str, ...]) -> WantedBalancer:
-    """A load balancer as the API describes it, with other targets."""
-    selectors = [each["label_selector"]["selector"] for each in raw.get("targets", ()) if "label_selector" in each]
-    return WantedBalancer(
-        name=raw["name"],
-        kind=(raw.get("load_balancer_type") or {}).get("name", ""),
-        location=location or (raw.get("location") or {}).get("name", ""),
-        algorithm=(raw.get("algorithm") or {}).get("type", "round_robin"),
-        services=tuple(_service(each) for each in raw.get("services", ())),
-        targets=targets,
-        selector=selectors[0] if selectors else "",
-        private=any(each.get("use_private_ip") for each in raw.get("targets", ())),
-        public=bool((raw.get("public_net") or {}).get("enabled", True)),
-    )
-
-
-def _service(raw: Raw) -> Service:
-    check = raw["health_check"]
-    return Service(
-        raw["protocol"],
-        raw["listen_port"],
-        raw["destination_port"],
-        HealthCheck(
-            check["protocol"], check["port"], check["interval"], check["timeout"], check["retries"], check.get("http")
-        ),
-        bool(raw.get("proxyprotocol")),
-        raw.get("http"),
-    )

@@ -10,13 +10,17 @@ from drkit.cluster import kubeconfig
 from drkit.providers import find
 from drkit.providers.wanted import wanted as wanted_of
 from drkit.restore import alive, sealed
+from drkit.restore.machines import made_by
 from drkit.restore.wanted import AGENT, SERVER, SSH
+from drkit.topology import nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
+    from drkit.config.model import Target
     from drkit.providers.port import Provider
     from drkit.providers.values import Wanted
+    from drkit.restore.engine.plan import Plan
     from drkit.restore.machines import Machines
     from drkit.restore.rebuild import Means
 
@@ -56,6 +60,12 @@ class Ground:
         found = known.get("addresses") or ()
         return [each["address"] for each in found if each["type"] in {"ExternalIP", "InternalIP"}]
 
+    def old_interfaces(self, machine: str) -> set[str]:
+        """The addresses that this node itself had, where it was asked: its public one need not be the cluster's."""
+        return nodes.own_addresses(
+            (self.topology.get("hosts") or {}).get(self.machines.steps[machine].details["node"], {})
+        )
+
     @property
     def given(self) -> frozenset[str]:
         """The addresses of hosts that the target names; old machines that were set up anew may be among them."""
@@ -84,24 +94,34 @@ def ground(means: Means, machines: Machines, restore: str) -> Ground:
         VerificationFailed: the topology is not what was sealed.
     """
     name = means.plan.target
-    target = means.config.clusters[name]
-    steps = machines.steps
-    by_role = {role: [each for each, step in steps.items() if step.details["role"] == role] for role in (SERVER, AGENT)}
     topology = sealed.topology(means.vaults, means.sources.get(sealed.TOPOLOGY))
-    wanted = wanted_of(
+    wanted = wanted_by(means.plan, means.config.clusters[name], topology, restore, machines.public_keys())
+    return Ground(means, machines, find.provider(means.config, name, means.reporter), wanted, topology)
+
+
+def wanted_by(plan: Plan, target: Target, topology: Mapping[str, Any], restore: str, keys: Sequence[str]) -> Wanted:
+    """What a plan's machines and their surroundings shall be. Pure.
+
+    Args:
+        plan: it.
+        target: the configuration's, of the plan's name.
+        topology: the document of the source ``topology``; empty where there is none.
+        restore: the restore's id.
+        keys: the public keys that may log in.
+
+    Raises:
+        ConfigurationError: the target does not say what to make.
+    """
+    steps = made_by(plan)
+    by_role = {role: [each for each, step in steps.items() if step.details["role"] == role] for role in (SERVER, AGENT)}
+    # The plan has named them all; a target may leave that to the backup.
+    named = {"provider": target.provider or SSH, "servers": by_role[SERVER], "agents": by_role[AGENT]}
+    return wanted_of(
         topology,
-        # The plan has named them all; a target may leave that to the backup.
-        target.model_copy(
-            update={
-                "provider": target.provider or SSH,
-                "servers": by_role[SERVER],
-                "agents": by_role[AGENT],
-            }
-        ),
+        target.model_copy(update=named),
         restore,
-        machines.public_keys(),
-        section=f"clusters.{name}",
+        keys,
+        section=f"clusters.{plan.target}",
         replace=any(step.details["replace"] for step in steps.values()),
         stands_for={each: step.details["node"] for each, step in steps.items()},
     )
-    return Ground(means, machines, find.provider(means.config, name, means.reporter), wanted, topology)

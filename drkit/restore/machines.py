@@ -45,9 +45,7 @@ class Machines:
     """
 
     def __init__(self, plan: Plan, config: Config) -> None:
-        self._steps: dict[str, Step] = {
-            step.details["name"]: step for step in plan.steps if step.action == rebuild_plan.MAKE
-        }
+        self._steps = made_by(plan)
         target = config.clusters[plan.target]
         self._section = f"clusters.{plan.target}"
         self._makes = target.provider not in {None, SSH}
@@ -101,17 +99,7 @@ class Machines:
 
     def machine(self, name: str, call: Call) -> Machine:
         """A machine as k3s on it has to know it; its step ``server NAME`` is done, and the first server's is."""
-        result = self._result(name, call)
-        role = self._steps[name].details["role"]
-        join = "" if name == self.first else self._result(self.first, call)["internal"][0]
-        return Machine(
-            result["provider_name"],
-            role,
-            tuple(result["internal"]),
-            tuple(result["external"]),
-            result["interface"],
-            join,
-        )
+        return machine_of(self._steps, name, call.results)
 
     def addresses(self, call: Call) -> frozenset[str]:
         """All addresses of the machines that are there so far."""
@@ -158,6 +146,31 @@ class Machines:
             ["ssh-keygen", "-q", "-R", host, "-f", str(copy)], deadline=_SECONDS, env=process.clean_environment()
         )
         return copy.read_text()
+
+
+def made_by(plan: Plan) -> dict[str, Step]:
+    """A plan's steps ``server NAME`` by the machines' names, the first server first. Pure."""
+    return {step.details["name"]: step for step in plan.steps if step.action == rebuild_plan.MAKE}
+
+
+def machine_of(steps: Mapping[str, Step], name: str, results: Mapping[str, Mapping[str, Any]]) -> Machine:
+    """A machine as k3s on it has to know it. Pure.
+
+    Args:
+        steps: see ``made_by``.
+        name: the machine's.
+        results: what steps left, by their ids: this machine's and the first server's are done.
+    """
+    first = next(iter(steps))
+    own, joined = results[f"{rebuild_plan.MAKE} {name}"], results[f"{rebuild_plan.MAKE} {first}"]
+    return Machine(
+        own["provider_name"],
+        steps[name].details["role"],
+        tuple(own["internal"]),
+        tuple(own["external"]),
+        own["interface"],
+        "" if name == first else joined["internal"][0],
+    )
 
 
 def way(target: Ssh, cluster: Ssh, *, makes: bool) -> Ssh:

@@ -107,6 +107,9 @@ class Making:
         before = ground.old_addresses(name)
         for line in reissue.of_machine(call.step.details["node"], before, machine.addresses):
             call.reissue(line)
+        known = {*before, *ground.old_interfaces(name)}
+        for line in reissue.of_firewalls(ground.wanted.firewalls, call.step.details["node"], known, machine.addresses):
+            call.warn(line)
         if name == ground.machines.first:
             for line in reissue.of_cluster(ground.means.plan.mode, machine.addresses):
                 call.reissue(line)
@@ -170,8 +173,7 @@ def placed(server: Server, role: Any, host: Mapping[str, Any]) -> Machine | None
         inside = tuple(_one_of_each(each for each in server.public if each in own)) or _by_the_way_out(host, own)
     if not inside:
         return None
-    outside = tuple(_one_of_each(each for each in server.public if each not in inside))
-    return Machine(server.name, role, inside, outside, own[inside[0]])
+    return Machine(server.name, role, inside, tuple(_one_of_each(server.public)), own[inside[0]])
 
 
 def _one_of_each(addresses: Iterable[str]) -> Iterator[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from drkit.restore.engine.action import Call
     from drkit.restore.engine.plan import Plan, Step
     from drkit.restore.etcd.rewrite import Rewritten
-    from drkit.restore.etcd.values import File
+    from drkit.restore.etcd.values import File, Machine
     from drkit.restore.machines import Machines
     from drkit.vault.port import Vault
 
@@ -45,7 +45,7 @@ class NodeSetups:
     def __init__(
         self, plan: Plan, vaults: Mapping[str, Vault], sources: Mapping[str, SourceEntry], machines: Machines
     ) -> None:
-        self._steps = {step.details["name"]: step for step in plan.steps if step.action == rebuild_plan.FILES}
+        self._steps = set_up_by(plan)
         self._vaults, self._sources, self._machines = vaults, sources, machines
         self._fresh = plan.mode == MANIFESTS
         self._lock = threading.RLock()
@@ -67,7 +67,7 @@ class NodeSetups:
                     sources = {str(step.details["source"]) for step in self._steps.values() if "source" in step.details}
                     archives = dict(zip(sources, pool.map(self._files, sources), strict=True))
                 self.topology = reading.result()
-                self._olds = {name: self._old(name, step, archives) for name, step in self._steps.items()}
+                self._olds = {name: taken_over(step, self.topology, archives) for name, step in self._steps.items()}
             return self._olds
 
     def token(self) -> str:
@@ -96,10 +96,13 @@ class NodeSetups:
                 self._made[name] = rewrite(self.olds()[name], self._machines.machine(name, call), rebuild)
             return self._made[name]
 
+    def network_is_applied(self, call: Call) -> bool:
+        """Whether the pods' network comes with the objects, which a fresh cluster gets once all have joined."""
+        return self._fresh and not self.of(self._machines.first, call).flannel
+
     def _rebuild(self, call: Call) -> Rebuild:
-        # What more there is than there was stands for no node: its pattern's addresses are that node's machine's.
-        order = sorted(self._steps, key=lambda name: bool(self._steps[name].details["node"]))
-        pairs = tuple((self.olds()[name], self._machines.machine(name, call)) for name in order)
+        made = {name: self._machines.machine(name, call) for name in self._steps}
+        pairs = paired(self._steps, self.olds(), made)
         if self._fresh:
             token = machine.fresh_token(self._machines.node(self._machines.first, call))
             return Rebuild(pairs, self._keeps_etcd(), token, fresh=True)
@@ -112,15 +115,37 @@ class NodeSetups:
         told = self.settings()
         return servers > 1 or told.cluster_init or bool(told.server)
 
-    def _old(self, name: str, step: Step, archives: Mapping[str, Mapping[str, File]]) -> Old:
-        source, node = str(step.details.get("source", "")), str(step.details["node"])
-        files = archives.get(source, {})
-        if node:
-            return old_node(self.topology, node, files)
-        pattern = old_node(self.topology, source.partition("/")[2], files)
-        return Old(name, internal=pattern.internal, external=pattern.external, files=files)
-
     def _files(self, name: str) -> dict[str, File]:
         source = self._sources[name]
         with self._vaults[source.vault].open(source.archive) as reader:
             return read_files(Whole(reader, source))
+
+
+def set_up_by(plan: Plan) -> dict[str, Step]:
+    """A plan's steps ``files NAME`` by the machines' names. Pure."""
+    return {step.details["name"]: step for step in plan.steps if step.action == rebuild_plan.FILES}
+
+
+def taken_over(step: Step, topology: Mapping[str, Any], archives: Mapping[str, Mapping[str, File]]) -> Old:
+    """What a machine takes the place of, or the pattern that it is made by. Pure.
+
+    Args:
+        step: the machine's step ``files NAME``.
+        topology: the document of the source ``topology``.
+        archives: the files that were sealed, by their sources.
+    """
+    source, node = str(step.details.get("source", "")), str(step.details["node"])
+    files = archives.get(source, {})
+    if node:
+        return old_node(topology, node, files)
+    pattern = old_node(topology, source.partition("/")[2], files)
+    return Old(step.details["name"], internal=pattern.internal, external=pattern.external, files=files)
+
+
+def paired(
+    steps: Mapping[str, Step], olds: Mapping[str, Old], made: Mapping[str, Machine]
+) -> tuple[tuple[Old, Machine], ...]:
+    """Each old node and its machine, as ``Rebuild`` takes them. Pure."""
+    # What more there is than there was stands for no node: its pattern's addresses are that node's machine's.
+    order = sorted(steps, key=lambda name: bool(steps[name].details["node"]))
+    return tuple((olds[name], made[name]) for name in order)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from drkit.restore.wanted import MANIFESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from drkit.providers.values import WantedFirewall
 
 
 def of_machine(node: str, before: Sequence[str], now: Sequence[str]) -> Iterator[str]:
@@ -22,6 +24,29 @@ def of_machine(node: str, before: Sequence[str], now: Sequence[str]) -> Iterator
     if gone:
         new = ", ".join(now)
         yield f"firewall entries, allow-lists and known_hosts that name {node} ({', '.join(gone)}): it is {new} now"
+
+
+def of_firewalls(
+    firewalls: Iterable[WantedFirewall], node: str, before: Collection[str], now: Sequence[str]
+) -> Iterator[str]:
+    """What of the provider's own firewalls names a machine's old addresses.
+
+    Until they let in the new ones as well, the machines may not reach each other: a cluster without a private network
+    lets its nodes in by their public addresses.
+
+    Args:
+        firewalls: those that are adopted, or made again as they were.
+        node: the old node whose place the machine takes.
+        before: that one's addresses.
+        now: the machine's own.
+    """
+    gone = set(before) - set(now)
+    for each in firewalls:
+        ranges = {one for rule in each.rules for one in (*rule.source_ips, *rule.destination_ips)}
+        named = sorted(one for one in ranges if one.removesuffix("/32").removesuffix("/128") in gone)
+        if named:
+            new = ", ".join(now)
+            yield f"the firewall {each.name} names {', '.join(named)}, which was {node}'s: let in {new} as well"
 
 
 def of_cluster(mode: str, first: Sequence[str]) -> Iterator[str]:

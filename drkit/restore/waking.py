@@ -113,17 +113,22 @@ class Waking:
     def _join(self, call: Call) -> None:
         name = call.step.details["name"]
         machine.enable(self._machines.node(name, call), call.step.details["role"])
-        cluster.wait_ready(self._new.api(call), [self._machines.machine(name, call).name], READY_SECONDS)
+        self._wait(call, [self._machines.machine(name, call).name])
 
     def _labels(self, call: Call) -> None:
         api = self._new.api(call)
         nodes = {name: self._machines.machine(name, call).name for name in self._machines.steps}
-        cluster.wait_ready(api, nodes.values(), READY_SECONDS)
+        self._wait(call, nodes.values())
         for name, node in nodes.items():
             cluster.set_labels(api, node, self._setups.of(name, call).labels)
         first = self._machines.first
         path, address = self._setups.of(first, call).kubeconfig, self._machines.made(first, call).address
         call.note(f"the new kubeconfig is {path} on {nodes[first]}; its server for others is https://{address}:6443")
+
+    def _wait(self, call: Call, nodes: Iterable[str]) -> None:
+        """Wait until they are ready, all but for a network that can only be applied once they are there."""
+        network = not self._setups.network_is_applied(call)
+        cluster.wait_ready(self._new.api(call), nodes, READY_SECONDS, network=network)
 
     def _release(self, call: Call) -> dict[str, Any]:
         released = cluster.release(self._new.api(call))

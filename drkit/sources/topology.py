@@ -85,13 +85,7 @@ class TopologySource:
 
     @staticmethod
     def _addresses(nodes: list[dict[str, Any]], hosts: dict[str, Any]) -> set[str]:
-        own = {
-            address.partition("/")[0]
-            for host in hosts.values()
-            for interface in host["interfaces"]
-            for address in interface["addresses"]
-        }
-        return topology_nodes.addresses(nodes) | own
+        return topology_nodes.addresses(nodes).union(*map(topology_nodes.own_addresses, hosts.values()))
 
 
 def details(document: dict[str, Any]) -> dict[str, Any]:

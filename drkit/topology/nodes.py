@@ -50,6 +50,11 @@ def addresses(nodes: list[dict[str, Any]]) -> set[str]:
     }
 
 
+def own_addresses(host: Mapping[str, Any]) -> set[str]:
+    """The addresses of a host's interfaces, as ``look`` gives it."""
+    return {address.partition("/")[0] for each in host.get("interfaces", ()) for address in each["addresses"]}
+
+
 def look(node: Node) -> dict[str, Any]:
     """What a host says of itself: system, processors, memory (bytes), disks, interfaces with addresses, routes.
 

@@ -202,6 +202,8 @@ def _merged(found: Object, body: bytes) -> tuple[int, str, Any]:
     version = change.get("metadata", {}).pop("resourceVersion", None)
     if version not in {None, found["metadata"].get("resourceVersion")}:
         return 409, _JSON, _status(409, "the object has been modified")
+    if change.get("metadata", {}).get("uid") not in {None, found["metadata"].get("uid")}:
+        return 409, _JSON, _status(409, "Precondition failed: UID in precondition")
     merge(found, change)
     return 200, _JSON, found
 

@@ -15,6 +15,7 @@ from drkit.errors import KubeRefused, RestoreFailed
 from drkit.restore.cnpg.cluster import make, prepare
 from drkit.restore.cnpg.remade import RESTORE, remake
 from drkit.restore.cnpg.removal import CLAIMS, CLUSTERS, CONFIG_MAPS, PODS, SECRETS, VOLUMES
+from drkit.restore.operations import Operation, patch, perform
 from tests.contract.api_server import LIST_VERBS, MemoryApi, memory_api
 from tests.contract.test_kube import StoppedClock
 from tests.unit.test_cnpg_remade import ID, OWNER, cluster, secret, thing
@@ -165,6 +166,28 @@ def test_killed_anywhere_it_ends_the_same(memory: MemoryApi, served: bool) -> No
             assert asked > 10
             return
     raise AssertionError("it never ended")
+
+
+def test_a_secret_that_could_not_be_disowned_keeps_its_cluster(memory: MemoryApi) -> None:
+    """A conflict about a secret is no success: nothing is deleted, and called again it goes on."""
+    memory.fail("secrets/main-db-app", status=409)
+    with pytest.raises(KubeRefused):
+        prepare(connected(memory), MAIN, {}, ID)
+    assert (names(memory, CLUSTERS), names(memory, CONFIG_MAPS)) == (["main-db"], [])
+    prepare(connected(memory), MAIN, {}, ID)
+    see_prepared(memory)
+
+
+def test_another_object_of_the_same_name_is_left_alone(memory: MemoryApi) -> None:
+    """What is asked of an object with a uid is done once it is gone, and changes no other that has its name by now."""
+    api, path, before = connected(memory), CLAIMS.object_path("postgres", "web"), names(memory, CLAIMS)
+    was = copy.deepcopy(memory.objects[CLAIMS.path])
+    perform(api, Operation("patch", path, "", {"metadata": {"finalizers": None}}, uid="another"))
+    perform(api, Operation("delete", path, "", uid="another"))
+    assert (names(memory, CLAIMS), memory.objects[CLAIMS.path]) == (before, was)
+    assert patch(api, path, {"metadata": {"labels": {"a": "b"}}}, uid="uid web")
+    assert memory.objects[CLAIMS.path][1]["metadata"]["labels"] == {"a": "b"}
+    assert not patch(api, CLAIMS.object_path("postgres", "nobody"), {})
 
 
 def test_it_is_made_from_the_note(memory: MemoryApi) -> None:

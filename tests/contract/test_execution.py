@@ -20,8 +20,9 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from drkit.cluster import api, kubeconfig
-from drkit.cluster.execution import PROTOCOLS, Held, execute, verdict
+from drkit.cluster.execution import execute, verdict
 from drkit.cluster.transport import Connection
+from drkit.cluster.websocket import PROTOCOLS, Held
 from drkit.errors import KubeRefused, KubeUnreachable, SourceFailed
 from tests.lab.clusters import get
 from tests.lab.waiting import until

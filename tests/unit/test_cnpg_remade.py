@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from drkit.cluster.cnpg import PostgresCluster
 from drkit.restore.cnpg import remade, removal
 from drkit.restore.cnpg.remade import RESTORE, Remade, problems, remake, volume_bytes
-from drkit.restore.cnpg.removal import Belongings, Operation, belongings, note, noted, operations
+from drkit.restore.cnpg.removal import Belongings, belongings, note, noted, operations
 
 Object = dict[str, Any]
 
@@ -301,5 +301,5 @@ def test_nothing_is_deleted_before_its_secrets_are_safe() -> None:
 def test_a_secret_that_nobody_owns_is_left_alone() -> None:
     """What was disowned by an earlier attempt, and what was made by hand, is not written to."""
     free = Belongings([secret("main-db-app")], [], [], [])
-    todo: list[Operation] = operations(CLUSTER, None, free, remake(cluster(), [], {}, ID), ID)
+    todo = operations(CLUSTER, None, free, remake(cluster(), [], {}, ID), ID)
     assert [each.verb for each in todo] == ["apply"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -149,9 +150,37 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     assert "larger than" in _complaint(tmp_path, "#" * (1024 * 1024 + 1))
 
 
-def test_deep_nesting_is_refused(tmp_path: Path) -> None:
-    """A thousand brackets end in an error, not in a full stack."""
-    assert "drkit.yaml:" in _complaint(tmp_path, "a: " + "[" * 1000)
+_CHAIN = "a0: &a0 [x]\n" + "".join(f"a{level}: &a{level} [*a{level - 1}]\n" for level in range(1, 1000))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        ("a: " + "[" * 500_000, "1:36", "32 collections in one another"),
+        ("a: " + "[{b: " * 200_000, "1:", "32 collections in one another"),
+        ("".join(" " * level + "a:\n" for level in range(1000)), "33:", "32 collections in one another"),
+        ("a:\n  " + "- " * 1000, "2:", "32 collections in one another"),
+        ("a: [" + "x," * 500_000, "1:", "50000 values"),
+        ("- x\n" * 250_000, "50000:3", "50000 values"),
+        (_CHAIN, "1:1", "since aliases stand for more"),
+    ],
+    ids=["lists", "mappings", "lines", "dashes", "one-list", "one-value-a-line", "aliases-in-a-row"],
+)
+def test_a_hostile_file_is_refused_quickly(tmp_path: Path, text: str, place: str, says: str) -> None:
+    """What is made to keep the parser busy, or to fill the stack, ends in an error within seconds of computing."""
+    began = time.process_time()
+    complaint = _complaint(tmp_path, text)
+    assert time.process_time() - began < 10
+    assert complaint.startswith(f"drkit.yaml:{place}")
+    assert says in complaint
+
+
+def test_brackets_that_are_closed_or_quoted_are_welcome(tmp_path: Path) -> None:
+    """Only what is open at a time counts, as the parser sees it: neither texts, comments nor a long list of pairs."""
+    names = [f"b{number}" for number in range(300)]
+    entries = ", ".join(f"{{name: {name}, dsn: {{env: X}}}}" for name in names)
+    text = f"# {'[' * 1000}\n{MINIMAL}databases: [{entries}]\nhealth: [{{url: 'https://x/{'[' * 100}'}}]\n"
+    assert len(loading.load(_write(tmp_path, text)).databases) == len(names)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

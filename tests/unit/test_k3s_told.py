@@ -75,10 +75,13 @@ def test_an_agent_has_a_service_of_its_own() -> None:
     [
         BOMB,
         b"[" * 20_000,
+        b"node-label:\n" + b"- a=b\n" * 100_000,
         b"token: [unclosed\n",
         b"- a list\n",
         b"\xff\xfe\x00",
+        b"token: !!int ''\n",
     ],
+    ids=["aliases", "deep", "long", "open", "list", "no-text", "no-integer"],
 )
 def test_a_hostile_configuration_is_refused(text: bytes) -> None:
     """Alias bombs, endless nesting and what is no configuration end in an error that names the file."""

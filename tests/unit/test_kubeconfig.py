@@ -198,7 +198,11 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, changed: dict[str, Any], sa
     assert str(tmp_path) in caught.value.message
 
 
-@pytest.mark.parametrize("text", ["", "[]", "a: b: c", "\0", "current-context: [", "&a [*a]"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "a: b: c", "\0", "current-context: [", "&a [*a]", "[" * 10_000, "#" * 5_000_000],
+    ids=["empty", "list", "no-yaml", "control", "open", "itself", "deep", "large"],
+)
 def test_what_is_no_kubeconfig_is_said(tmp_path: Path, text: str) -> None:
     """A file of another kind is refused without repeating what is in it."""
     file = tmp_path / "kubeconfig"

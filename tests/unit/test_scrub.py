@@ -16,6 +16,7 @@ from drkit.errors import RestoreFailed
 from drkit.restore import holds
 from drkit.restore.etcd import cluster, scrub
 from drkit.restore.etcd.scrub import Asked, select
+from drkit.restore.operations import perform
 from tests.contract.api_server import MemoryApi, memory_api
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def test_a_scrub_that_was_cut_short_goes_on(requests: int) -> None:
             api = connect(memory.access)
             if cut is not None:
                 for operation in select(listed(*json.loads(json.dumps(OBJECTS))), LEFT).operations[:cut]:
-                    cluster.perform(api, operation)
+                    perform(api, operation)
             cluster.scrub(api, LEFT)
             ends.append(state(memory))
     assert ends[0] == ends[1]
@@ -286,7 +287,10 @@ def test_what_comes_back_each_time_is_said(memory: MemoryApi) -> None:
 
 
 def test_labels_and_readiness(memory: MemoryApi) -> None:
-    """Labels are set on the node; one that is not ready, or not there, is waited for in vain."""
+    """Labels are set on the node; one that is not ready, or not there, is waited for in vain.
+
+    One that lacks nothing but the pods' network will do where that is applied later.
+    """
     api = connect(memory.access)
     cluster.set_labels(api, "new1", {"node-role.kubernetes.io/worker": "true"})
     node = memory.objects[scrub.NODES.path][1]
@@ -295,5 +299,10 @@ def test_labels_and_readiness(memory: MemoryApi) -> None:
         cluster.set_labels(api, "nobody", {"a": "b"})
     with pytest.raises(RestoreFailed, match="new1, nobody"):
         cluster.wait_ready(api, ["new1", "nobody"], 0, pause=lambda _: None)
+    said = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:..."
+    node["status"] = {"conditions": [{"type": "Ready", "status": "False", "message": said}]}
+    cluster.wait_ready(api, ["new1"], 0, network=False, pause=lambda _: None)
+    with pytest.raises(RestoreFailed, match="new1"):
+        cluster.wait_ready(api, ["new1"], 0, pause=lambda _: None)
     node["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
     cluster.wait_ready(api, ["new1"], 0, pause=lambda _: None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from drkit.lab.hcloud import balancers, catalogue, servers, things, zones
-from drkit.lab.hcloud.project import COLLECTIONS, listed, see_labels
+from drkit.lab.hcloud.listing import listed
+from drkit.lab.hcloud.project import COLLECTIONS, see_labels
 from drkit.lab.hcloud.refused import Refused, invalid, not_found
 
 if TYPE_CHECKING:

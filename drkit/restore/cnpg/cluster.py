@@ -17,6 +17,7 @@ from drkit.cluster import cnpg
 from drkit.errors import KubeRefused, KubeUnreachable, RestoreFailed
 from drkit.restore.cnpg import removal
 from drkit.restore.cnpg.remade import remake
+from drkit.restore.operations import perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from drkit.cluster.cnpg import Instance, PostgresCluster
     from drkit.cluster.kube import Api, Object, Resource
     from drkit.restore.cnpg.remade import Remade
-    from drkit.restore.cnpg.removal import Operation
 
 MAKE_SECONDS = 900.0
 """How long a new cluster may take until it has a primary: the image of PostgreSQL may have to be pulled."""
@@ -70,7 +70,7 @@ def prepare(
         removal.noted_volumes(known, restore),
     )
     for operation in removal.operations(cluster, found, there, remade, restore):
-        _perform(api, operation)
+        perform(api, operation)
     return remade.warnings
 
 
@@ -154,19 +154,3 @@ def _all(api: Api, kind: Resource, cluster: PostgresCluster) -> list[Object]:
     root, _, plural = kind.path.rpartition("/")
     path = f"{root}/namespaces/{quote(cluster.namespace, safe='')}/{plural}"
     return [each for page in api.pages(path) for each in page["items"]]
-
-
-def _perform(api: Api, operation: Operation) -> None:
-    """Make one request; one whose object is gone, or another by now, is done."""
-    content = operation.content or {}
-    try:
-        match operation.verb:
-            case "apply":
-                api.apply(operation.path, content, dry_run=False)
-            case "delete":
-                api.delete(operation.path, uid=operation.uid, now=True)
-            case "patch":
-                api.patch(operation.path, content)
-    except KubeRefused as error:
-        if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT} or operation.verb == "apply":
-            raise

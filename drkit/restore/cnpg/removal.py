@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from drkit.cluster.cnpg import CLUSTER_LABEL, PostgresCluster
 from drkit.cluster.kube import Resource
 from drkit.restore.cnpg.remade import RESTORE, Remade
+from drkit.restore.operations import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,25 +34,6 @@ CONFIG_MAPS = _resource("configmaps", "ConfigMap")
 CLUSTERS = Resource("postgresql.cnpg.io", "v1", "clusters", "Cluster", namespaced=True, verbs=frozenset())
 _ROLE = "cnpg.io/podRole"
 _GENERATED = ("-app", "-superuser", "-ca", "-server", "-replication", "-pooler")
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One request. Each may be made twice, and one whose object is gone is done.
-
-    Attributes:
-        verb: what is asked of the API.
-        path: where.
-        about: the object, for people.
-        content: the object or the merge patch.
-        uid: of the object to delete.
-    """
-
-    verb: Literal["apply", "patch", "delete"]
-    path: str
-    about: str
-    content: Object | None = None
-    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,9 +209,8 @@ def _gone(kind: Resource, obj: Object) -> Iterator[Operation]:
     uid = str(obj["metadata"].get("uid", ""))
     yield Operation("delete", path, about, uid=uid)
     if obj["metadata"].get("finalizers"):
-        # Whatever waits for its end waits for controllers that may not run, or for a node that is gone. The uid keeps
-        # this from another object that has the name by then.
-        yield Operation("patch", path, about, {"metadata": {"uid": uid, "finalizers": None}})
+        # Whatever waits for its end waits for controllers that may not run, or for a node that is gone.
+        yield Operation("patch", path, about, {"metadata": {"finalizers": None}}, uid)
 
 
 def _key(obj: Object) -> tuple[str, str]:

@@ -9,15 +9,17 @@ from drkit import process
 from drkit.errors import KubeRefused, KubeUnreachable, RestoreFailed
 from drkit.restore import holds
 from drkit.restore.etcd import scrub as selection
+from drkit.restore.operations import patch, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from drkit.cluster.kube import Api, Object, Resource
-    from drkit.restore.etcd.scrub import Asked, Listed, Operation, Selected
+    from drkit.restore.etcd.scrub import Asked, Listed, Selected
 
 _NOT_FOUND: Final = 404
 _ROUNDS: Final = 5
+_NO_NETWORK: Final = "container runtime network not ready"
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -78,29 +80,6 @@ def _all(api: Api, kind: Resource) -> list[Object]:
     return [{"apiVersion": kind.api_version, "kind": kind.kind, **each} for each in found]
 
 
-def perform(api: Api, operation: Operation) -> None:
-    """Make one request; one whose object is gone is done."""
-    content = operation.content or {}
-    match operation.verb:
-        case "apply":
-            api.apply(operation.path, content, dry_run=False)
-        case "delete":
-            api.delete(operation.path, uid=operation.uid, now=True)
-        case "patch":
-            patch(api, operation.path, content)
-
-
-def patch(api: Api, path: str, content: Object) -> bool:
-    """Merge into an object, and say whether it is there."""
-    try:
-        api.patch(path, content)
-    except KubeRefused as error:
-        if error.status == _NOT_FOUND:
-            return False
-        raise
-    return True
-
-
 def release(api: Api) -> list[str]:
     """Give all that is held its state back, CronJobs last, and say what that was. Called again it goes on."""
     order = sorted(selection.HELD, key=lambda kind: kind.kind in {"CronJob", "Job"})
@@ -126,11 +105,23 @@ def set_labels(api: Api, node: str, labels: Mapping[str, str]) -> None:
 
 
 def wait_ready(
-    api: Api, names: Iterable[str], seconds: float, *, pause: Callable[[float], None] = process.pause
+    api: Api,
+    names: Iterable[str],
+    seconds: float,
+    *,
+    network: bool = True,
+    pause: Callable[[float], None] = process.pause,
 ) -> None:
     """Wait until nodes of these names are there and ready.
 
     The old ones of the same names must be gone: see ``scrub``.
+
+    Args:
+        api: the cluster's.
+        names: of the nodes.
+        seconds: how long that may take.
+        network: whether the pods' network must be there; else a node that lacks nothing but that will do.
+        pause: waits.
 
     Raises:
         RestoreFailed: that took longer.
@@ -138,7 +129,7 @@ def wait_ready(
     wanted = list(names)
     until = time.monotonic() + seconds
     while True:
-        missing = _missing(api, wanted)
+        missing = _missing(api, wanted, network=network)
         if not missing:
             return
         if time.monotonic() > until:
@@ -149,15 +140,25 @@ def wait_ready(
         pause(_LOOK_SECONDS)
 
 
-def _missing(api: Api, names: Iterable[str]) -> list[str]:
+def _missing(api: Api, names: Iterable[str], *, network: bool) -> list[str]:
     try:
         nodes = {each["metadata"]["name"]: each for each in _all(api, selection.NODES)}
     except KubeUnreachable as error:
         return [error.message]
-    return [name for name in names if not is_ready(nodes.get(name))]
+    return [name for name in names if not is_ready(nodes.get(name), network=network)]
 
 
-def is_ready(node: Object | None) -> bool:
-    """Whether a Node object says that it is. Pure."""
+def is_ready(node: Object | None, *, network: bool = True) -> bool:
+    """Whether a Node object says that it is. Pure.
+
+    Args:
+        node: it, where it is there.
+        network: whether the pods' network must be there too. A kubelet that lacks it alone says so in the condition's
+            message (k8s.io/kubernetes, pkg/kubelet/kubelet.go: "container runtime network not ready").
+    """
     conditions = ((node or {}).get("status") or {}).get("conditions") or []
-    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+    ready = [each for each in conditions if each.get("type") == "Ready"]
+    return any(
+        each.get("status") == "True" or (not network and str(each.get("message", "")).startswith(_NO_NETWORK))
+        for each in ready
+    )

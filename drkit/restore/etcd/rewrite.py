@@ -39,6 +39,7 @@ class Rewritten:
         settings: what k3s makes of them.
         kubeconfig: where a server writes its administrator's kubeconfig.
         labels: what only the API can set on its node, once it has joined.
+        flannel: whether k3s brings the pods' network; what is told to a server counts for all.
         said: what was changed, and what could not be understood.
     """
 
@@ -46,6 +47,7 @@ class Rewritten:
     settings: k3s.Settings
     kubeconfig: str
     labels: Mapping[str, str]
+    flannel: bool
     said: tuple[str, ...]
 
 
@@ -72,7 +74,8 @@ def rewrite(old: Old, machine: Machine, rebuild: Rebuild) -> Rewritten:
     for sentence in (*notes, *kept.open_questions(old, found, told)):
         said.note(sentence)
     kubeconfig = told.text("write-kubeconfig") or k3s.KUBECONFIG
-    return Rewritten(found, settings, kubeconfig, through_api, tuple(said.sentences))
+    flannel = told.text("flannel-backend") != "none"
+    return Rewritten(found, settings, kubeconfig, through_api, flannel, tuple(said.sentences))
 
 
 class _Said:
@@ -183,12 +186,28 @@ def _cluster(machine: Machine, rebuild: Rebuild, said: _Said) -> None:
         return
     # Servers that share an external datastore find each other there.
     if before or machine.role == "agent" or rebuild.etcd:
-        host = f"[{machine.join}]" if family(machine.join) == 6 else machine.join  # noqa: PLR2004 - IPv6
+        join = _way_in(_host(before), machine, rebuild)
+        host = f"[{join}]" if family(join) == 6 else join  # noqa: PLR2004 - IPv6
         said.set("server", f"https://{host}:{_port(before)}")
-    if before and (urlsplit(before).hostname or "") not in rebuild.addresses:
+    if before and _host(before) not in rebuild.addresses:
         said.note(f"it joined through {before}: put that back when that name or address leads to the new servers")
     if not any(told.value(key) for key in (_TOKENS if machine.role == "agent" else _TOKENS[:2])):
         said.set("token", rebuild.token)
+
+
+def _way_in(before: str, machine: Machine, rebuild: Rebuild) -> str:
+    """The first server's address: a public one for who joined through a public one, since it may have no other way."""
+    was_public = any(before in old.external and before not in old.internal for old, _ in rebuild.pairs)
+    first = next((each for _, each in rebuild.pairs if machine.join in each.internal), None)
+    public = first.external if first is not None and was_public else ()
+    return next((each for each in public if family(each) == family(before)), machine.join)
+
+
+def _host(server: str) -> str:
+    try:
+        return urlsplit(server).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _port(server: str) -> int:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from drkit.cluster.kube import Resource
 from drkit.cluster.volumes import Claim, Volume, uncovered
 from drkit.manifests.skip import RESTORE_RECORD
 from drkit.manifests.strip import strip
 from drkit.restore import database_users, holds
+from drkit.restore.operations import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -83,25 +84,6 @@ class Asked:
     claims: frozenset[Claim] = frozenset()
     hosts: tuple[str, ...] = ()
     nodes: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One request. Each may be made twice, and one whose object is gone is done.
-
-    Attributes:
-        verb: what is asked of the API.
-        path: where.
-        about: the object, for people.
-        content: the object or the merge patch.
-        uid: of the object to delete.
-    """
-
-    verb: Literal["apply", "patch", "delete"]
-    path: str
-    about: str
-    content: Object | None = None
-    uid: str = ""
 
 
 @dataclass(frozen=True)

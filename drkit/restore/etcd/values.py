@@ -45,7 +45,7 @@ class Machine:
         name: what the cluster calls it from now on.
         role: what k3s is on it.
         internal: the addresses by which the cluster's machines reach it, of each family one.
-        external: its public addresses, where it has others than those.
+        external: its public addresses, of each family one; without a private network they are the internal ones too.
         interface: the one that ``internal`` is on; needed where flannel was told of one.
         join: an address of the server that it joins; empty for the first server.
     """
