@@ -30,6 +30,8 @@ class DrkitError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    passes: ClassVar[bool] = False
+    """Whether it is of a kind that passes by itself, as a network that is down does: then trying again can help."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -62,9 +64,13 @@ class BackupFailed(DrkitError):
 class NodeUnreachable(SourceFailed):
     """A node does not answer over SSH, or does not let drkit in."""
 
+    passes = True
+
 
 class KubeUnreachable(SourceFailed):
     """The cluster's API does not answer."""
+
+    passes = True
 
 
 class Cause(NamedTuple):
@@ -108,10 +114,13 @@ class VaultUnreachable(DrkitError):
     """The vault did not answer, or there is no repository where one should be."""
 
     exit_code = 10
+    passes = True
 
 
 class NoRepository(VaultUnreachable):
     """The place answers, and holds no Borg repository."""
+
+    passes = False
 
 
 class RepositoryExists(DrkitError):
@@ -120,6 +129,8 @@ class RepositoryExists(DrkitError):
 
 class HostKeyError(VaultUnreachable):
     """The vault's SSH host key is unknown or has changed."""
+
+    passes = False
 
 
 class ConnectionCut(VaultUnreachable):

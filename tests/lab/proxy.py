@@ -14,7 +14,7 @@ _BLOCK = 65536
 
 
 class CuttingProxy:
-    """Forwards to ``target``; cuts a connection once ``limit`` bytes went upstream through all of them."""
+    """Forwards to ``target``; cuts a connection once ``limit`` bytes went one way through all of them."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -22,12 +22,14 @@ class CuttingProxy:
         self.port: int = self._listener.getsockname()[1]
         self.limit: int | None = None
         self._passed = 0
+        self._counts_upstream = True
         self.cuts = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut_after(self, limit: int) -> None:
-        """From now on, cut once this many more bytes have gone upstream."""
+    def cut_after(self, limit: int, *, downstream: bool = False) -> None:
+        """From now on, cut once this many more bytes have gone upstream, or downstream."""
         self._passed = 0
+        self._counts_upstream = not downstream
         self.limit = limit
 
     def heal(self) -> None:
@@ -49,7 +51,7 @@ class CuttingProxy:
     def _forward(self, source: socket.socket, to: socket.socket, upstream: bool) -> None:
         with suppress(OSError):
             while block := source.recv(_BLOCK):
-                if upstream:
+                if upstream is self._counts_upstream:
                     self._passed += len(block)
                     if self.limit is not None and self._passed > self.limit:
                         self.cuts += 1

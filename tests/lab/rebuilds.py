@@ -57,6 +57,13 @@ class Lost:
             self.site.config.write_text(configuration(self.lab, addresses))
             yield
 
+    def power_cut(self, name: str) -> None:
+        """A spare machine loses its power, and gets it back."""
+        found = machines.find(self.engine, self.topology, name)
+        assert found is not None
+        machines.cut_power(found)
+        machines.power_on(found)
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin ``drkit restore`` to the spare machines."""
         return self.site.start("restore", "--to", "spare", *arguments)

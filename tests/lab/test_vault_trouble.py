@@ -130,6 +130,28 @@ def test_connection_cut_in_mid_transfer(site: Site, database: Callable[..., str]
         assert len(site.points()) == 1
 
 
+def test_a_restore_goes_on_after_its_connection_was_cut(
+    site: Site, database: Callable[..., str], absent: Callable[..., str], box: LabBox
+) -> None:
+    """Cut in the middle of an archive, a restore waits, goes on, and ends as if nothing had been."""
+    restored = absent()
+    with cutting_proxy(box.port) as proxy:
+        known_hosts = site.path / "hosts"
+        key = (box.directory / "host_key.pub").read_text().split()
+        known_hosts.write_text(f"[127.0.0.1]:{proxy.port} {key[0]} {key[1]}\n")
+        vault = ssh_of(box, known_hosts)
+        site.write({"b": database(BULKY)}, targets={"b": restored}, url=box.url("db", port=proxy.port), vault=vault)
+        site.run("backup")
+        proxy.cut_after(3_000_000, downstream=True)
+        restoring = site.start("restore", "--to", "spare", "--json")
+        until(lambda: proxy.cuts > 0 or restoring.poll() is not None)
+        proxy.heal()
+        done = finish(restoring)
+    assert done.status == 0, done
+    assert "trying again" in done.err
+    assert done.json()["proofs_equal"] is True
+
+
 def test_lock_held_by_a_living_process(site: Site, small: str) -> None:
     """While another program holds the repository, drkit waits as long as it was told and then exits 11."""
     site.write({"shop": small})

@@ -14,16 +14,19 @@ from hypothesis import strategies as st
 from drkit import masking, process
 from drkit.clock import SystemClock
 from drkit.errors import (
+    ConnectionCut,
     DrkitError,
+    HostKeyError,
     Interrupted,
     KubeRefused,
+    NodeUnreachable,
     PreflightFailed,
     RestoreFailed,
     TargetNotEmpty,
     VerificationFailed,
 )
 from drkit.observe.progress import PlainReporter
-from drkit.restore.engine import journal
+from drkit.restore.engine import execution, journal
 from drkit.restore.engine import plan as plans
 from drkit.restore.engine.action import Action, Call, Group
 from drkit.restore.engine.critical import path
@@ -399,3 +402,61 @@ def test_no_restore_is_over_before_its_critical_path(steps: tuple[Step, ...], ti
     for step in plans.ordered(steps):
         ends[step.id] = max((ends[need] for need in step.needs), default=0.0) + seconds[step.id]
     assert found.seconds == pytest.approx(max(ends.values()), abs=0.001)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are tried again at once."""
+    monkeypatch.setattr(execution, "WAITS", (0.0, 0.0, 0.0))
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("error", [ConnectionCut("cut"), NodeUnreachable("gone")])
+def test_what_passes_is_tried_again(error: DrkitError) -> None:
+    """A step that a network cut off goes on, knowing that it had begun; the report says so, and the step is done."""
+    begun: list[bool] = []
+
+    def do(call: Call) -> None:
+        begun.append(call.begun_before)
+        if len(begun) < 3:
+            raise error
+
+    report = _run(_plan(_step("a")), {"a": do})
+    assert begun == [False, True, True]
+    (step,) = report.as_json()["steps"]
+    assert step["status"] == "done"
+    assert any(error.message in note for note in report.as_json()["notes"])
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("error", "times"), [(ConnectionCut("cut"), 4), (HostKeyError("other"), 1)])
+def test_trying_again_has_an_end(error: DrkitError, times: int) -> None:
+    """What does not pass, and what is of a kind that does not, ends the restore with its own error."""
+    called = []
+
+    def do(call: Call) -> None:
+        called.append(call.step.id)
+        raise error
+
+    with pytest.raises(type(error)):
+        _run(_plan(_step("a")), {"a": do})
+    assert len(called) == times
+
+
+@pytest.mark.usefixtures("hasty")
+def test_nothing_is_tried_again_where_another_step_failed() -> None:
+    """Where the restore has failed anyway, it ends soon."""
+    called = []
+    failed = threading.Event()
+
+    def fail(_: Call) -> None:
+        failed.set()
+        raise RestoreFailed("broken")
+
+    def cut(_: Call) -> None:
+        called.append(failed.wait(_SECONDS))
+        raise ConnectionCut("cut")
+
+    with pytest.raises(RestoreFailed):
+        _run(_plan(_step("a"), _step("b")), {"a": fail, "b": cut})
+    assert len(called) <= 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from drkit import process
 from drkit.errors import DrkitError
 from drkit.restore.engine import journal
-from drkit.restore.engine.action import Call
+from drkit.restore.engine.action import NOTE, Call
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 16
 """Steps at a time over all: most of them wait for another machine."""
+WAITS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""Seconds before a step that met what passes by itself is tried again: in all, more than a server takes to boot."""
 _LOOK_SECONDS = 1.0
 """How often a wait is left to see whether a signal came whose exception was lost."""
 
@@ -78,10 +82,12 @@ class Execution:
         self._last_words = history.steps
         self._done = {step for step, word in self._last_words.items() if word == journal.DONE}
         self._results: dict[str, Mapping[str, Any]] = dict(history.results)
+        self._failed = threading.Event()
 
     def run(self) -> None:
         """Carry out what is not done yet.
 
+        A step that meets what passes by itself, such as a network that is down, goes on after a while, so many times.
         When a step fails, those that run are let end, and no new one is started.
 
         Raises:
@@ -117,6 +123,7 @@ class Execution:
             step = running.pop(future)
             error = future.exception()
             if error is not None:
+                self._failed.set()
                 errors[step.id] = error
             else:
                 self._results[step.id] = future.result()
@@ -133,15 +140,7 @@ class Execution:
     def _do(self, step: Step) -> Mapping[str, Any]:
         self._attempt.write(step=step.id, status=journal.STARTED)
         try:
-            with self._reporter.task(step.id) as task:
-                call = Call(
-                    step,
-                    self._attempt,
-                    begun_before=step.id in self._last_words,
-                    results=dict(self._results),
-                    task=task,
-                )
-                result = dict(self._actions[step.action].run(call) or {})
+            result = self._patiently(step)
         except BaseException as error:
             word = journal.INTERRUPTED if process.ending() else journal.FAILED
             message = error.message if isinstance(error, DrkitError) else type(error).__name__
@@ -149,6 +148,35 @@ class Execution:
             raise
         self._attempt.write(step=step.id, status=journal.DONE, result=result)
         return result
+
+    def _patiently(self, step: Step) -> Mapping[str, Any]:
+        """The step's result, after as many tries as it takes and is worth."""
+        begun_before = step.id in self._last_words
+        for seconds in WAITS:
+            try:
+                return self._once(step, begun_before=begun_before)
+            except DrkitError as error:
+                if not error.passes or process.ending() or self._failed.is_set():
+                    raise
+                said = f"{error.message}; trying again in {seconds:.0f} s"
+                self._reporter.warn(f"{step.id}: {said}")
+                self._attempt.write(step=step.id, told=NOTE, value=said)
+                if self._fails_within(seconds):
+                    raise
+            begun_before = True
+        return self._once(step, begun_before=begun_before)
+
+    def _fails_within(self, seconds: float) -> bool:
+        """Wait; or not so long where another step fails, and with it the restore."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._failed.is_set():
+            process.pause(min(left, _LOOK_SECONDS))
+        return self._failed.is_set()
+
+    def _once(self, step: Step, *, begun_before: bool) -> Mapping[str, Any]:
+        with self._reporter.task(step.id) as task:
+            call = Call(step, self._attempt, begun_before=begun_before, results=dict(self._results), task=task)
+            return dict(self._actions[step.action].run(call) or {})
 
 
 def together(errors: Mapping[str, BaseException]) -> BaseException:
