@@ -127,7 +127,8 @@ class DatabaseRestore:
 
     def _load(self, call: Call) -> None:
         place = self._place(call.step)
-        opened = self._opened.get(place.source.name)
+        # Once: tried again, an archive is opened anew.
+        opened = self._opened.pop(place.source.name, None)
         staging = self._config.staging or Path(gettempdir())
         origin = Origin(self._vaults[place.source.vault], opened, staging, call.task)
         # Two databases side by side keep the processors as busy as one that is dealt to two sessions.
