@@ -39,7 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deal the tests to processes so that what is dear is made once: those of a file stay together, and of the lab.
 
     Files that use the shared lab are one group. Those of the suite of k3s say themselves which of them share machines.
+    The lab's come first: they take longest, and the others fill the time in which they wait.
     """
+    items.sort(key=lambda item: item.get_closest_marker("lab") is None)
     of_the_lab = {item.path for item in items if "lab" in getattr(item, "fixturenames", ())}
     for item in items:
         if item.get_closest_marker("xdist_group") is None:

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from drkit import process
 from drkit.cluster.pod_watch import watched
 from drkit.cluster.websocket import PROTOCOLS, connected
-from drkit.errors import SourceFailed
+from drkit.errors import SourceFailed, StartAgain
 from drkit.vault import gate
 
 if TYPE_CHECKING:
@@ -110,11 +110,17 @@ class PodExecution:
         self._send(bytes([_END, _INPUT]))
 
     def finish(self) -> None:
-        """See that it ended well and that all of its output came; to be called once that has been read."""
+        """See that it ended well and that all of its output came; to be called once that has been read.
+
+        Raises:
+            StartAgain: it ended well, and what it printed last was lost on the way, as it is at times on a busy node
+                (github.com/kubernetes/kubernetes/issues/124571).
+            SourceFailed: it did not end well.
+        """
         self._pump.join()
         failure = self._trouble or verdict(self._status)
         if not failure and not self._output.whole:
-            failure = "its output was cut short on the way"
+            raise StartAgain(f"{self._what}: its output was cut short on the way")
         if failure:
             said = process.tail(b"".join(self._errors).decode(errors="replace"))
             raise SourceFailed(f"{self._what}: {failure}" + (f"\n{said}" if said else ""))

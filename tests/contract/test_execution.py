@@ -23,7 +23,7 @@ from drkit.cluster import api, kubeconfig
 from drkit.cluster.execution import execute, verdict
 from drkit.cluster.transport import Connection
 from drkit.cluster.websocket import PROTOCOLS, Held
-from drkit.errors import KubeRefused, KubeUnreachable, SourceFailed
+from drkit.errors import KubeRefused, KubeUnreachable, SourceFailed, StartAgain
 from tests.lab.clusters import get
 from tests.lab.waiting import until
 
@@ -124,6 +124,19 @@ def test_what_is_not_whole_is_never_called_so(messages: list[str | bytes], expec
             connection.send(b"\x01" + marker if message == "MARKER" else message)
 
     assert expected in outcome(behave)
+
+
+def test_output_that_was_lost_is_asked_for_again() -> None:
+    """Of a program that ended well, and whose last output did not come, it is said that it is worth another try."""
+
+    def behave(connection: ServerConnection, _: bytes) -> None:
+        connection.send(b"\x01output")
+        connection.send(SUCCESS)
+
+    with serving(behave) as where, execute(where, "space", "pod", "container", ["program"]) as running:
+        read(running)
+        with pytest.raises(StartAgain, match="cut short"):
+            running.finish()
 
 
 def test_a_cut_connection_fails_the_source() -> None:
@@ -340,7 +353,8 @@ def test_programs_in_pods_are_binary_clean(kube: Kube, pod: str) -> None:
 def test_programs_that_fail_in_pods_fail_here(kube: Kube, pod: str) -> None:
     """Another status than 0, a signal and a missing program are failures, with the last words."""
     with pytest.raises(SourceFailed, match=r"status 3\nfull"):
-        printed(kube, pod, "sh", "-c", "echo output; echo full >&2; exit 3")
+        # What is printed right before the end is lost now and then (see ``PodExecution.finish``).
+        printed(kube, pod, "sh", "-c", "echo output; echo full >&2; sleep 1; exit 3")
     with pytest.raises(SourceFailed, match="status 137"):
         printed(kube, pod, "sh", "-c", "kill -9 $$")
     with pytest.raises(SourceFailed, match="status 127"):

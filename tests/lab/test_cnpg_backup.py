@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.lab.site import Site
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
+pytestmark = [pytest.mark.lab, pytest.mark.disaster, pytest.mark.timeout(COLD_SECONDS)]
 
 Lab = dict[str, Any]
 NAMESPACE = "test-cnpg-backup"

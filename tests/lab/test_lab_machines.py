@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from drkit.lab.topology import Topology
     from tests.lab.labs import LabUser
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
+pytestmark = [pytest.mark.lab, pytest.mark.disaster, pytest.mark.timeout(COLD_SECONDS)]
 
 TOKEN = "a-token-for-tests"
 _SECONDS = 400.0

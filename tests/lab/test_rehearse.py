@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     Record = Callable[[str, object], None]
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
+pytestmark = [pytest.mark.lab, pytest.mark.disaster, pytest.mark.timeout(COLD_SECONDS)]
 
 
-@pytest.mark.parametrize("mode", ["etcd", pytest.param("manifests", marks=pytest.mark.disaster)])
+@pytest.mark.parametrize("mode", ["etcd", "manifests"])
 def test_a_lost_cluster_comes_back(
     lab_user: LabUser, docker_engine: DockerClient, mode: str, record_testsuite_property: Record
 ) -> None:
