@@ -76,6 +76,15 @@ def test_an_object_is_gone(scene: Scene) -> None:
     assert after["data"] == before["data"]
 
 
+def test_something_is_wanted_beside_what_lives(scene: Scene) -> None:
+    """Settings come back under another namespace, and the living ones stay as they are."""
+    before = json.loads(scene.kubectl("-n", "docfast", "get", "configmap", "settings", "-o", "json"))
+    _, listed, _ = follow(scene, "beside-the-living")
+    assert "configmap/settings" in listed
+    after = json.loads(scene.kubectl("-n", "docfast", "get", "configmap", "settings", "-o", "json"))
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
 def test_a_database_is_damaged(scene: Scene) -> None:
     """Its rows are back, the damaged one is kept beside it, and the application serves them."""
     primary = json.loads(scene.kubectl("-n", "postgres", "get", "clusters.postgresql.cnpg.io", "main-db", "-o", "json"))
