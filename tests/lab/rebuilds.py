@@ -75,6 +75,10 @@ class Lost:
         report: dict[str, Any] = done.json()
         return report
 
+    def restores(self) -> int:
+        """How many restores were begun so far."""
+        return len(list((self.site.path / "state/drkit/restores/spare").glob("*.jsonl")))
+
     def has_begun(self, step: str) -> bool:
         """Whether the restore that is not finished has begun a step."""
         journals = sorted((self.site.path / "state/drkit/restores/spare").glob("*.jsonl"))
