@@ -1,8 +1,9 @@
 """What a drill saw, as it saw it: JSON lines, only ever appended to. A verdict is made from nothing else.
 
 Every entry has ``entry``, its kind, and ``at``: seconds since the record's begin, by the machine's monotonic clock,
-which all processes of a machine share. Several processes append to one record; each line is one ``write`` to a file that is
-open for appending, so lines come whole, in the order in which they were written, which is not quite that of ``at``.
+which all processes of a machine share. Several processes append to one record; each line is one ``write`` to a file
+that is open for appending, so lines come whole, in the order in which they were written, which is not quite that of
+``at``.
 """
 
 from __future__ import annotations
