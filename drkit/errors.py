@@ -17,6 +17,7 @@ EXIT_CODES: dict[int, str] = {
     14: "target not empty or already alive",
     15: "no such recovery point",
     16: "preflight failed",
+    23: "audit findings",
     130: "interrupted, undone",
 }
 
