@@ -78,9 +78,7 @@ class _Page:
 
     def _remarks(self) -> Iterator[str]:
         report = self._report
-        records = [
-            " ".join((each.name, each.type, *(each.values or ("(there was none)",)))) for each in report.old_records
-        ]
+        records = [str(each) for each in report.old_records]
         for heading, look, remarks in (
             ("Warnings", "warning", report.warnings),
             ("To be reissued: what outside depends on the cluster", "", report.reissue),
