@@ -147,13 +147,14 @@ def _position(document: CommentedMap, location: list[Any], tags: Collection[str]
     node: Any = document
     line, column = 0, 0
     names: list[str] = []
-    for part in location:
+    for depth, part in enumerate(location, 1):
+        leads_on = isinstance(node, CommentedMap) and isinstance(node.get(part), CommentedMap | CommentedSeq)
+        if part in tags and depth < len(location) and not leads_on:
+            continue
         if isinstance(node, CommentedMap) and part in node:
             line, column = node.lc.key(part)
         elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
             line, column = node.lc.item(part)
-        elif part in tags:
-            continue
         elif isinstance(node, CommentedMap | CommentedSeq):
             names.append(str(part))  # a missing key: the position is that of the mapping which lacks it
             break

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from drkit.config.model import Model
 from drkit.drill.scenario.quantities import Bytes, Seconds
@@ -25,11 +25,17 @@ NODE, POD = "node", "pod"
 PEERS, SERVERS, SERVER = "peers", "servers", "server"
 
 
-class Nothing(Model):
+class Options(Model):
+    """What can be set of a fault; what stands below a field is what an editor shows of it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Nothing(Options):
     """There is nothing to set."""
 
 
-class SlowNetwork(Model):
+class SlowNetwork(Options):
     """What becomes of packets that leave the node."""
 
     delay: Seconds = 0.0
@@ -50,7 +56,7 @@ class SlowNetwork(Model):
         return self
 
 
-class FillDisk(Model):
+class FillDisk(Options):
     """Which disk is filled, and up to where."""
 
     path: str = Field(default="/var/lib/rancher", pattern=r"^(/[A-Za-z0-9._-]+)+$")
@@ -58,13 +64,13 @@ class FillDisk(Model):
     leave_bytes: Bytes = 0
 
 
-class PressMemory(Model):
+class PressMemory(Options):
     """How much memory is left to everybody else."""
 
     leave_bytes: Bytes = 128 * 2**20
 
 
-class KillProcess(Model):
+class KillProcess(Options):
     """Which process, and by what. ``etcd`` is k3s itself where it is embedded; ``postgres`` is the primary's."""
 
     process: Literal["etcd", "k3s", "containerd", "postgres"]
@@ -72,13 +78,13 @@ class KillProcess(Model):
     """``STOP`` leaves it there without answering; the undo lets it go on."""
 
 
-class RestartService(Model):
+class RestartService(Options):
     """Which unit of systemd; ``k3s`` is ``k3s-agent`` on a node without the control plane."""
 
     unit: str = Field(default="k3s", pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.@-]*$", max_length=200)
 
 
-class DeletePod(Model):
+class DeletePod(Options):
     """How the pod ends."""
 
     grace: int | None = Field(default=None, ge=0, le=3600)
@@ -98,7 +104,7 @@ class Kind:
 
     does: str
     hits: str
-    options: type[Model] = Nothing
+    options: type[Options] = Nothing
     found: tuple[str, ...] = ()
 
 
