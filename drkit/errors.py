@@ -17,6 +17,9 @@ EXIT_CODES: dict[int, str] = {
     14: "target not empty or already alive",
     15: "no such recovery point",
     16: "preflight failed",
+    20: "drill verdict: window exceeded",
+    21: "drill verdict: data lost",
+    22: "drill invalid: the steady state did not hold, the fault was not confirmed, or the prober was impaired",
     130: "interrupted, undone",
 }
 
