@@ -71,8 +71,8 @@ class Series:
     Attributes:
         window: what it was allowed; None where it is not judged.
         longest: seconds of its longest outage; 0 where there was none.
-        beyond: by how much that exceeded the window; negative or 0 where it was kept; None where it is not judged. Of an
-            outage that nothing ended it is what is known, and at least ``every``.
+        beyond: by how much that exceeded the window; negative or 0 where it was kept; None where it is not judged.
+            Of an outage that nothing ended it is what is known, and at least ``every``.
         lateness_p99: how late its questions left, 99th percentile.
         latency_p50: from when a question was to leave to its success; median and 99th percentile.
         predicted: what the settings made us expect, and its error; None where nothing was predicted.
