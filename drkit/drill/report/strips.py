@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST = 640
 """Cells of a strip: more would be narrower than a pixel of a small screen."""
-_FROM_BEST = (OK, UNKNOWN, FAILED)
+_BADNESS = {OK: 0, UNKNOWN: 1, FAILED: 2}
 _REASONS = 4
 
 
@@ -25,7 +25,8 @@ class Cell:
     """One question, or several that are drawn as one: the worst outcome of them wins.
 
     Attributes:
-        began: when the first of them was to leave, in seconds since the record's begin; ``ended``: the one after the last.
+        began: when the first of them was to leave, in seconds since the record's begin.
+        ended: likewise the one after the last of them.
         outcome: of ``record.py``.
         latency: seconds, the longest of those that succeeded; None where none did.
     """
@@ -69,7 +70,7 @@ def of(entries: Iterable[Entry]) -> dict[tuple[str, bool], Questions]:
 
 def _cell(asked: Sequence[Asked], every: float) -> Cell:
     latencies = [each.at - each.due for each in asked if each.outcome == OK]
-    worst = max((each.outcome for each in asked), key=_FROM_BEST.index)
+    worst = max((each.outcome for each in asked), key=lambda outcome: _BADNESS.get(outcome, 2))
     return Cell(asked[0].due, asked[-1].due + every, worst, max(latencies, default=None))
 
 

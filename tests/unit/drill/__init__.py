@@ -1,1 +1,1 @@
-"""What drills are made of, without any cluster."""
+"""The pure core and the small shells around it, each alone."""
