@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drkit.errors import DrkitError
@@ -12,7 +13,7 @@ from drkit.process import tail
 if TYPE_CHECKING:
     import docker.models.containers
 
-    from drkit.lab.balancer import Setting
+    from drkit.lab.balancer import Check, Setting
     from drkit.lab.names import Answers
 
 _NEXT = f"{balancer.FILE}.next"
@@ -40,6 +41,12 @@ def change(container: docker.models.containers.Container, wanted: Setting) -> No
         raise DrkitError(f"{container.name}: HAProxy does not take its configuration\n{tail(said)}")
     containers.place(container, [Placed(balancer.FILE, text)])
     container.kill(signal=_RELOAD)
+
+
+def check_targets(container: docker.models.containers.Container, check: Check) -> None:
+    """Have a load balancer find out otherwise which targets of its services are well. Raises what ``change`` does."""
+    now = setting(container)
+    change(container, replace(now, services=tuple(replace(each, check=check) for each in now.services)))
 
 
 def health(container: docker.models.containers.Container) -> dict[tuple[str, int], bool]:
