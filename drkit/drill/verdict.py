@@ -159,6 +159,7 @@ class Verdict:
         notes: what a reader should know besides, such as that a part of the cluster is a stand-in.
         series: in the drill's order; new connections before the long-lived one; the control probe last.
         ended: how the record ends (seconds since its begin).
+        expect: what the drill expected to happen, and ``hold`` what had to hold: of the values in ``values.py``.
     """
 
     run: str
@@ -174,6 +175,8 @@ class Verdict:
     series: tuple[Series, ...]
     ledgers: tuple[Ledger, ...]
     ended: float
+    expect: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
