@@ -168,7 +168,7 @@ class Transport:
         """Send one request until an answer comes that another try would not change, or the tries are used up.
 
         Args:
-            method: only ones that may be repeated: GET, DELETE, and PATCH that comes to the same twice.
+            method: only ones that may be repeated: GET, DELETE, what comes to the same twice.
             path: below the server's address, query included.
             headers: beside those of the credentials.
             body: what to send.
