@@ -165,13 +165,14 @@ def _tellable(pair: tuple[dict[str, View], dict[str, View]]) -> bool:
 def test_the_changes_lead_from_one_look_to_the_other(pair: tuple[dict[str, View], dict[str, View]]) -> None:
     """Whoever makes the changes that were told to what was there before has what is there after."""
     before, after = pair
-    assert replayed(_seen(before), changes(before, after)) == _seen(after)
+    told = changes(before, after)
+    assert _spoken(replayed(_spoken(essence(before)), told)) == _spoken(essence(after))
 
 
-def _seen(look: Mapping[str, View]) -> Essence:
+def _spoken(found: Essence) -> Essence:
     """The same, without what says nothing: a database cluster as it is before anything is known of it."""
     blank: Essence = {("primary",): "", ("phase",): ("", "")}
-    return {key: value for key, value in essence(look).items() if blank.get(key[:1]) != value}
+    return {key: value for key, value in found.items() if blank.get(key[:1]) != value}
 
 
 def test_a_service_keeps_its_endpoint_in_another_slice() -> None:
