@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drkit.cluster import api, kubeconfig
+from drkit.cluster import kubeconfig
 from drkit.cluster.k3s import API_PORT, KUBECONFIG
 from drkit.cluster.reach import reach
-from drkit.cluster.transport import PROMPT
 from drkit.config import secrets
 from drkit.drill.faults.watchdog import HostWatchdog, LocalWatchdog
 from drkit.drill.snapshot import at
@@ -57,10 +56,6 @@ class Site:
     power: Power | None
     watchdog: Watchdog | None
     in_lab: bool
-
-    def other_servers(self) -> list[HttpApi]:
-        """The API through each server that is not the kubeconfig's, where that can be seen from its name."""
-        return [api.connect(each, PROMPT) for each in (self.access,)]
 
 
 def site(config: Config, reporter: Reporter) -> Site:
