@@ -200,6 +200,12 @@ class ProviderFailed(RestoreFailed):
         self.code = code
 
 
+class FaultFailed(DrkitError):
+    """A drill's fault could not be done, or not be undone, as it should be: the drill proves nothing."""
+
+    exit_code = 22
+
+
 class Interrupted(DrkitError):
     """A signal ended the work; what was begun has been undone."""
 
