@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +70,7 @@ def test_outages_do_not_overlap_and_hold_every_failure(run: str, needed: int) ->
     found = outages(_questions(run), EVERY, needed)
     assert sum(each.failed for each in found) == sum(each != "." for each in run)
     assert all(each.failed + each.flapped == each.sent for each in found)
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         assert one.first_success is not None
         assert one.first_success < other.first_failure
 
