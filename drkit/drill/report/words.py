@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NOTHING = "–"
 """What stands where there is no figure."""
+OUTCOMES = (KEPT, EXCEEDED, INVALID, LOST)
+"""From best to worst, as within one verdict: lost writes were seen, whatever else was."""
 _FINE = 0.095
 _NAMED = 5
 
@@ -29,7 +31,17 @@ def length(outage: Outage | None) -> str:
     """Of an outage; of none as well."""
     if outage is None:
         return "no outage"
-    return f"{about(outage.seconds, outage.error)}{'' if outage.first_success is not None else ', not over'}"
+    return f"{about(outage.seconds, outage.error)}{_not_over(outage)}"
+
+
+def of_window(series: Series, outage: Outage) -> str:
+    """Of an outage, beside what it was allowed to be: ``14.2 ± 0.2 s of 15 s``."""
+    allowed = "" if series.window is None else f" of {window(series.window)}"
+    return f"{about(outage.seconds, outage.error)}{allowed}{_not_over(outage)}"
+
+
+def _not_over(outage: Outage) -> str:
+    return "" if outage.first_success is not None else ", not over"
 
 
 def longest(series: Series) -> Outage | None:
@@ -124,11 +136,8 @@ def _kept(made: Verdict) -> str:
     if not judged:
         return "nothing was judged by a window"
     closest = max(judged, key=lambda each: each.beyond or 0.0)
-    if not closest.longest:
-        said = "no outage"
-    else:
-        share = f"{length(longest(closest))} of {window(closest.window)}"
-        said = f"closest {name(closest)}, out for {share}"
+    outage = longest(closest)
+    said = "no outage" if outage is None else f"closest {name(closest)}, out for {of_window(closest, outage)}"
     return "; ".join((f"every window, {said}", *_writes(made.ledgers)))
 
 
