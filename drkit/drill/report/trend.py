@@ -37,6 +37,7 @@ class Point:
         seconds: of its longest outage, 0 where there was none; ``error`` to either side.
         window: what it was allowed.
         over: whether the outage came to its end.
+        kept: whether the window was.
         counts: whether the run was valid: others prove nothing.
     """
 
@@ -45,12 +46,8 @@ class Point:
     error: float
     window: float | None
     over: bool
+    kept: bool
     counts: bool
-
-    @property
-    def kept(self) -> bool:
-        """Whether the window was."""
-        return self.window is None or self.seconds <= self.window
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,8 @@ def of(scenario: str, verdicts: Iterable[Verdict]) -> Trend:
 def _point(place: int, series: Series, *, counts: bool) -> Point:
     outage = words.longest(series)
     over = outage is None or outage.first_success is not None
-    return Point(place, series.longest, outage.error if outage else 0.0, series.window, over, counts)
+    error, kept = (outage.error if outage else 0.0), (series.beyond or 0.0) <= 0
+    return Point(place, series.longest, error, series.window, over, kept, counts)
 
 
 def _line(name: str, points: Sequence[Point]) -> Line:

@@ -58,6 +58,8 @@ def by_how_much(series: Series) -> str:
     """How its window was kept or exceeded."""
     if series.beyond is None:
         return "not judged"
+    if series.beyond > 0 and series.window is not None and series.longest <= series.window:
+        return "not over at the end"
     return f"exceeded by {series.beyond:.1f} s" if series.beyond > 0 else f"kept by {-series.beyond:.1f} s"
 
 
@@ -153,11 +155,10 @@ def _exceeded(made: Verdict) -> str:
     if not worst:
         return _reasons(made)
     first = worst[0]
-    said = (
-        f"{name(first)} was out for {length(longest(first))}, "
-        f"{first.beyond:.1f} s more than its window of {window(first.window)}"
-    )
-    others = ", ".join(f"{name(each)} by {each.beyond:.1f} s" for each in worst[1:])
+    said = f"{name(first)} was out for {length(longest(first))}"
+    if first.window is not None and first.longest > first.window:
+        said += f", {first.beyond:.1f} s more than its window of {window(first.window)}"
+    others = ", ".join(f"{name(each)} {by_how_much(each).removeprefix('exceeded ')}" for each in worst[1:])
     return "; ".join((said, *([f"also {others}"] if others else []), *_writes(made.ledgers)))
 
 

@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drkit.drill import record
-from drkit.drill.report import files, trend, trend_page
+from drkit.drill.judge.judge import judge
+from drkit.drill.report import demands, files, trend, trend_page, words
 from drkit.drill.report.suite import Total
 from drkit.drill.verdict import INVALID, KEPT, Verdict
 from tests import pages
+from tests.unit.drill import records
 from tests.unit.drill.report import example
 from tests.unit.drill.report.test_page import MEASURE
 from tests.unit.drill.report.test_text import EVIL
@@ -127,3 +129,30 @@ def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     as_json, xml = files.write_total(tmp_path, "20261122T024500Z-nightly", Total("nightly", tuple(found)))
     assert json.loads(as_json.read_text(encoding="utf-8"))["exit_code"] == 22
     assert xml.name == "20261122T024500Z-nightly.junit.xml"
+
+
+def test_what_the_judge_says_of_a_record_is_reported_whole(tmp_path: Path) -> None:
+    """From the record's file to its reports: what was expected and had to hold is a case of the JUnit XML, and met."""
+    story = records.typical()
+    path = story.write(tmp_path / "20261122T024500Z-worker-down.jsonl")
+    made = judge(record.read(path))
+    written = files.write(path, made)
+    assert files.read(written.verdict) == made
+    assert [(each.name, each.met) for each in demands.of(made)][-3:] == [
+        ("promoted", True),
+        ("no acknowledged write lost", True),
+        ("one primary", True),
+    ]
+    xml = written.junit.read_text(encoding="utf-8")
+    assert 'name="no acknowledged write lost"' in xml
+    assert "<failure" not in xml
+    assert "load balancer check 14.1 s" in written.page.read_text(encoding="utf-8")
+
+
+def test_an_outage_that_did_not_end_is_never_called_kept() -> None:
+    """A probe that was out when the probes stopped exceeded its window, however short it was out by then."""
+    made = judge(records.Story().probe("page/a", "http", every=0.1, window=15, out=[(55, 5)]).entries())
+    assert words.verdict(made) == "exceeded: page/a was out for 4.9 ± 0.1 s, not over"
+    assert words.by_how_much(made.series[0]) == "not over at the end"
+    assert not demands.of(made)[0].met
+    assert not trend.of(made.scenario, [made]).lines[0].points[0].kept
