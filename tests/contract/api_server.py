@@ -58,6 +58,8 @@ class MemoryApi:
         self.resources: list[Resource] = [CONFIG_MAPS, DEPLOYMENTS, NAMESPACES]
         self.stale: dict[str, str] = {}
         """Group versions whose backend is down, with what it says."""
+        self.budgets: set[str] = set()
+        """The names of pods that their disruption budgets keep."""
         self.objects: dict[str, list[Object]] = {}
         """By the path where all of a kind are listed."""
         self.formats: tuple[str, ...] = ("v2", "v2beta1")
@@ -106,7 +108,8 @@ class MemoryApi:
         match = _OBJECT.fullmatch(path)
         if match and match[4] is None and f"{match[1]}/{match[3]}" in {each.path for each in self.resources}:
             return self._list(f"{match[1]}/{match[3]}", match[2], query)
-        return self._one(method, path, query, headers.get("Content-Type", ""), body)
+        one = self._evict if method == "POST" else self._one
+        return one(method, path, query, headers.get("Content-Type", ""), body)
 
     def _versions(self) -> list[str]:
         return list(dict.fromkeys(each.api_version for each in self.resources))
@@ -188,6 +191,17 @@ class MemoryApi:
             return 200, _JSON, found
         return self._delete(there, found, body) if method == "DELETE" else _merged(found, body)
 
+    def _evict(self, _: str, path: str, query: dict[str, str], kind: str, body: bytes) -> tuple[int, str, Any]:
+        """``POST …/pods/NAME/eviction``; there is nothing else that is posted."""
+        eviction = json.loads(body)
+        name = eviction["metadata"]["name"]
+        if not path.endswith(f"/namespaces/{eviction['metadata']['namespace']}/pods/{name}/eviction"):
+            return 400, _JSON, _status(400, "name in URL does not match name in Eviction object")
+        if name in self.budgets:
+            return 429, _JSON, _status(429, "Cannot evict pod as it would violate the pod's disruption budget.")
+        options = json.dumps(eviction["deleteOptions"]).encode()
+        return self._one("DELETE", path.removesuffix("/eviction"), query, kind, options)
+
     @staticmethod
     def _delete(there: list[Object], found: Object, body: bytes) -> tuple[int, str, Any]:
         uid = json.loads(body).get("preconditions", {}).get("uid")
@@ -252,6 +266,9 @@ class _Handler(BaseHTTPRequestHandler):
     api: MemoryApi
 
     def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
         self._serve()
 
     def do_PATCH(self) -> None:
