@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from drkit.clock import SystemClock
 from drkit.cluster import discovery
@@ -155,12 +155,12 @@ class HttpApi:
         """Merge into one object that is there (RFC 7386: lists are replaced, ``None`` removes), and return it."""
         return self._change("PATCH", path, {"fieldManager": FIELD_MANAGER}, _MERGE, json.dumps(patch).encode())
 
-    def delete(self, path: str, *, uid: str = "", orphan: bool = False, now: bool = False) -> bool:
+    def delete(self, path: str, *, uid: str = "", orphan: bool = False, grace: int | None = None) -> bool:
         """Let one object be deleted, and say whether it was there."""
         options: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
         options["propagationPolicy"] = "Orphan" if orphan else "Background"
-        if now:
-            options["gracePeriodSeconds"] = 0
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
         if uid:
             options["preconditions"] = {"uid": uid}
         try:
@@ -171,11 +171,31 @@ class HttpApi:
             raise
         return True
 
-    def _change(self, method: str, path: str, query: Mapping[str, str], kind: str, body: bytes) -> Object:
+    def evict(self, path: str, *, uid: str) -> bool:
+        """Let one pod be deleted as far as its disruption budgets allow, and say whether it was there."""
+        namespace, _, name = path.partition("/namespaces/")[2].split("/")
+        eviction = {
+            "kind": "Eviction",
+            "apiVersion": "policy/v1",
+            "metadata": {"name": unquote(name), "namespace": unquote(namespace)},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        try:
+            self._change("POST", f"{path}/eviction", {}, _JSON, json.dumps(eviction).encode(), patient=False)
+        except KubeRefused as error:
+            if error.status in {_NOT_FOUND, _CONFLICT}:
+                return False
+            raise
+        return True
+
+    def _change(
+        self, method: str, path: str, query: Mapping[str, str], kind: str, body: bytes, *, patient: bool = True
+    ) -> Object:
         """The answer to a request that changes something, and may be repeated."""
         target = f"{path}?{urlencode(query)}" if query else path
+        headers = {"Accept": _JSON, "Content-Type": kind}
         try:
-            answer = self._transport.request(method, target, headers={"Accept": _JSON, "Content-Type": kind}, body=body)
+            answer = self._transport.request(method, target, headers=headers, body=body, patient=patient)
         except TooLarge:
             raise self._too_large(path) from None
         return self._object(path, answer)

@@ -148,14 +148,26 @@ class Api(Protocol):
         """
         ...
 
-    def delete(self, path: str, *, uid: str = "", orphan: bool = False, now: bool = False) -> bool:
+    def delete(self, path: str, *, uid: str = "", orphan: bool = False, grace: int | None = None) -> bool:
         """Let one object be deleted, and say whether it was there. It may stay for as long as a finalizer holds it.
 
         Args:
             path: where it is.
             uid: only the object with this one: another that has its name by now is left alone, and was not there.
             orphan: whether what it owns stays.
-            now: without the time that a pod gets to end, and without waiting for its node's word.
+            grace: seconds that a pod gets to end, where that is not for itself to say. With 0 it is gone at once, and
+                nobody waits for its node's word.
+        """
+        ...
+
+    def evict(self, path: str, *, uid: str) -> bool:
+        """Let one pod be deleted as far as its disruption budgets allow, and say whether it was there.
+
+        What they do not allow now is refused with 429, at once.
+
+        Args:
+            path: where it is.
+            uid: only the pod with this one; another that has its name by now is left alone, and was not there.
         """
         ...
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from drkit.masking import mask
@@ -209,6 +209,11 @@ class End(Entry):
 DONE, INTERRUPTED, BROKEN = "done", "interrupted", "failed"
 
 _KINDS: dict[str, type[Entry]] = {each.kind: each for each in (Begin, Asked, Phase, Event, Steady, Rows, Used, End)}
+_REQUIRED = {
+    kind: frozenset(each.name for each in fields(made) if each.default is MISSING and each.default_factory is MISSING)
+    for kind, made in _KINDS.items()
+}
+"""What an entry's line always has; the rest is left out where it is nothing."""
 
 
 class Recorder:
@@ -249,11 +254,9 @@ class Recorder:
 def to_line(entry: Entry) -> bytes:
     """An entry as its line; what it has by default is left out."""
     given = asdict(entry)
-    shown = {key: value for key, value in given.items() if value or key in _ALWAYS}
+    needed = _REQUIRED[entry.kind]
+    shown = {key: value for key, value in given.items() if value or key in needed or (key == "row" and value == 0)}
     return mask(json.dumps({"entry": entry.kind, **shown}, separators=(",", ":"))).encode() + b"\n"
-
-
-_ALWAYS = frozenset({"at", "number", "due", "sent", "injection", "holds", "row"})
 
 
 def from_line(line: bytes) -> Entry | None:
