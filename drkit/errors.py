@@ -182,6 +182,10 @@ class PreflightFailed(DrkitError):
     exit_code = 16
 
 
+class ClusterBusy(PreflightFailed):
+    """Another drkit works on this cluster."""
+
+
 class RestoreFailed(DrkitError):
     """A step of a restore failed; ``--resume`` goes on from there."""
 

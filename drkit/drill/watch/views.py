@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drkit.clock import from_text, to_text
+from drkit.drill import raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from drkit.cluster.kube import Object
     from drkit.providers.port import TargetHealth
@@ -106,39 +107,38 @@ Views = dict[str, View]
 
 def node(thing: Object) -> NodeView:
     """A Node object."""
-    ready = _condition(thing, "Ready")
     return NodeView(
         _named(thing),
-        ready=ready.get("status") == "True",
-        since=_text(ready, "lastTransitionTime"),
+        ready=raw.condition(thing, "Ready"),
+        since=_since(thing),
         taints=frozenset(
-            (f"{_text(each, 'key')}:{_text(each, 'effect')}", _text(each, "timeAdded"))
-            for each in _each(_below(thing, "spec"), "taints")
+            (f"{raw.text(each, 'key')}:{raw.text(each, 'effect')}", raw.text(each, "timeAdded"))
+            for each in raw.listed(thing, "spec", "taints")
         ),
     )
 
 
 def pod(thing: Object) -> PodView:
     """A Pod object."""
-    metadata, ready = _below(thing, "metadata"), _condition(thing, "Ready")
-    leaving = _text(metadata, "deletionTimestamp")
+    leaving = raw.text(thing, "metadata", "deletionTimestamp")
     return PodView(
         _named(thing),
-        _text(metadata, "uid"),
-        _text(_below(thing, "spec"), "nodeName"),
-        ready=ready.get("status") == "True",
-        since=_text(ready, "lastTransitionTime"),
-        owner=owner(metadata),
+        raw.text(thing, "metadata", "uid"),
+        raw.text(thing, "spec", "nodeName"),
+        ready=raw.condition(thing, "Ready"),
+        since=_since(thing),
+        owner=owner(thing),
         leaving=bool(leaving),
-        asked=_asked(leaving, metadata.get("deletionGracePeriodSeconds")),
+        asked=_asked(leaving, raw.whole(thing, "metadata", "deletionGracePeriodSeconds")),
     )
 
 
-def owner(metadata: Mapping[str, Any]) -> str:
-    """The workload that an object's metadata names as its controller; that of a ReplicaSet is its Deployment."""
-    controller = next((each for each in _each(metadata, "ownerReferences") if each.get("controller")), {})
-    kind, name = _text(controller, "kind"), _text(controller, "name")
-    digest = _text(_below(metadata, "labels"), _HASH_LABEL)
+def owner(thing: Object) -> str:
+    """The workload that an object names as its controller; that of a ReplicaSet is its Deployment."""
+    owners = raw.listed(thing, "metadata", "ownerReferences")
+    controller = next((each for each in owners if isinstance(each, dict) and each.get("controller")), None)
+    kind, name = raw.text(controller, "kind"), raw.text(controller, "name")
+    digest = raw.text(thing, "metadata", "labels", _HASH_LABEL)
     if kind == "ReplicaSet" and digest and name.endswith(f"-{digest}"):
         kind, name = "Deployment", name.removesuffix(f"-{digest}")
     return f"{kind}/{name}" if kind else ""
@@ -146,35 +146,33 @@ def owner(metadata: Mapping[str, Any]) -> str:
 
 def endpoint_slice(thing: Object) -> SliceView:
     """An EndpointSlice object; an endpoint that does not say whether it is ready is (Kubernetes' own reading)."""
-    metadata = _below(thing, "metadata")
-    service = _text(_below(metadata, "labels"), _SERVICE_LABEL)
-    namespace = _text(metadata, "namespace")
+    service = raw.text(thing, "metadata", "labels", _SERVICE_LABEL)
+    # No endpoint says when it came or went; whoever wrote the slice is noted with the time of that.
+    written = (raw.text(each, "time") for each in raw.listed(thing, "metadata", "managedFields"))
     return SliceView(
         _named(thing),
-        f"{namespace}/{service}" if service else _named(thing),
+        f"{raw.text(thing, 'metadata', 'namespace')}/{service}" if service else _named(thing),
         frozenset(
-            Endpoint(address, _text(_below(each, "targetRef"), "name"), _text(each, "nodeName"))
-            for each in _each(thing, "endpoints")
-            if _below(each, "conditions").get("ready") is not False
-            for address in each.get("addresses") or ()
+            Endpoint(address, raw.text(each, "targetRef", "name"), raw.text(each, "nodeName"))
+            for each in raw.listed(thing, "endpoints")
+            if raw.mapping(each, "conditions").get("ready") is not False
+            for address in raw.listed(each, "addresses")
             if isinstance(address, str)
         ),
-        # No endpoint says when it came or went; whoever wrote the slice is noted with the time of that.
-        max((_text(each, "time") for each in _each(metadata, "managedFields")), default=""),
+        max(written, default=""),
     )
 
 
 def postgres(thing: Object) -> PostgresView:
     """A Cluster object of CloudNativePG."""
-    status = _below(thing, "status")
     return PostgresView(
         _named(thing),
-        _text(status, "currentPrimary"),
-        _text(status, "targetPrimary"),
-        _text(status, "phase"),
-        f"{_number(status, 'readyInstances')} of {_number(_below(thing, 'spec'), 'instances')}",
-        _text(status, "currentPrimaryTimestamp"),
-        _text(status, "targetPrimaryTimestamp"),
+        raw.text(thing, "status", "currentPrimary"),
+        raw.text(thing, "status", "targetPrimary"),
+        raw.text(thing, "status", "phase"),
+        f"{raw.whole(thing, 'status', 'readyInstances')} of {raw.whole(thing, 'spec', 'instances')}",
+        raw.text(thing, "status", "currentPrimaryTimestamp"),
+        raw.text(thing, "status", "targetPrimaryTimestamp"),
     )
 
 
@@ -183,9 +181,9 @@ def targets(found: Iterable[TargetHealth]) -> Views:
     return {view.name: view for view in (TargetView(f"{each.target}:{each.port}", each.status) for each in found)}
 
 
-def _asked(leaving: str, grace: object) -> str:
+def _asked(leaving: str, grace: int) -> str:
     """When a deletion was asked for: the API notes when it is to be done, which is later by the time of grace."""
-    if not leaving or not isinstance(grace, int):
+    if not leaving or not grace:
         return leaving
     try:
         return to_text(from_text(leaving) - timedelta(seconds=grace))
@@ -193,31 +191,12 @@ def _asked(leaving: str, grace: object) -> str:
         return leaving
 
 
-def _named(thing: Mapping[str, Any]) -> str:
-    metadata = _below(thing, "metadata")
-    namespace, name = _text(metadata, "namespace"), _text(metadata, "name")
+def _named(thing: Object) -> str:
+    namespace, name = raw.text(thing, "metadata", "namespace"), raw.text(thing, "metadata", "name")
     return f"{namespace}/{name}" if namespace else name
 
 
-def _condition(thing: Object, kind: str) -> Mapping[str, Any]:
-    return next((each for each in _each(_below(thing, "status"), "conditions") if each.get("type") == kind), {})
-
-
-def _below(thing: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = thing.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _each(thing: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = thing.get(key)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _text(thing: Mapping[str, Any], key: str) -> str:
-    found = thing.get(key)
-    return found if isinstance(found, str) else ""
-
-
-def _number(thing: Mapping[str, Any], key: str) -> int:
-    found = thing.get(key)
-    return found if isinstance(found, int) else 0
+def _since(thing: Object) -> str:
+    """When its readiness last changed."""
+    conditions = raw.listed(thing, "status", "conditions")
+    return next((raw.text(each, "lastTransitionTime") for each in conditions if raw.text(each, "type") == "Ready"), "")
