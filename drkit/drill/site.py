@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drkit.cluster import kubeconfig
+from drkit.cluster import api, kubeconfig, tunnel
 from drkit.cluster.k3s import API_PORT, KUBECONFIG
 from drkit.cluster.reach import reach
+from drkit.cluster.transport import PROMPT
 from drkit.config import secrets
 from drkit.drill.faults.watchdog import HostWatchdog, LocalWatchdog
 from drkit.drill.snapshot import at
-from drkit.errors import ConfigurationError, KubeUnreachable, PreflightFailed
+from drkit.errors import ConfigurationError, KubeUnreachable
 from drkit.providers.power import Way, power_of
 from drkit.sources.cluster import connect, machines_of
 from drkit.topology.hetzner import endpoint
@@ -40,6 +41,7 @@ class Site:
     Attributes:
         name: the cluster's.
         kube: its API.
+        prompt: the same for who has to know soon that it does not answer.
         access: who asks it, and where.
         nodes: its machines, by the names that it has for them; servers first.
         servers: the names of those that run the control plane.
@@ -50,6 +52,7 @@ class Site:
 
     name: str
     kube: HttpApi
+    prompt: HttpApi
     access: Access
     nodes: Mapping[str, Node]
     servers: tuple[str, ...]
@@ -75,10 +78,14 @@ def site(config: Config, reporter: Reporter) -> Site:
     machines = machines_of(cluster, connected)
     nodes = {each.name: reach(each.name, each.address, cluster.ssh) for each in machines}
     servers = tuple(each.name for each in machines if each.is_server)
+    hosts = [nodes[name] for name in servers]
+    access = _access(config, hosts)
+    through_ssh = not isinstance(cluster.kubeconfig, Path)
     return Site(
         cluster.name,
         connected,
-        _access(config, [nodes[name] for name in servers]),
+        tunnel.connect(hosts, PROMPT) if through_ssh else api.connect(access, PROMPT),
+        access,
         nodes,
         servers,
         _power(config, reporter),
@@ -99,15 +106,12 @@ def _access(config: Config, servers: list[Node]) -> Access:
 
 
 def _power(config: Config, reporter: Reporter) -> Power | None:
-    provider, token = config.drills.provider, config.drills.token or config.cluster.token
-    if provider == _IN_LAB:
+    if config.drills.provider == _IN_LAB:
         return power_of(Way(_IN_LAB, {"lab": config.cluster.name}), reporter)
-    if provider is None and token is None:
+    if config.drills.token is None:
         return None
-    if token is None:
-        raise PreflightFailed(f"drills.provider: {provider} needs a token", "see drills.token, or cluster.token")
-    said = secrets.fetch(token, "drills.token" if config.drills.token else "cluster.token")
-    return power_of(Way("hetzner", {"token": said, "endpoint": endpoint()}), reporter)
+    token = secrets.fetch(config.drills.token, "drills.token")
+    return power_of(Way("hetzner", {"token": token, "endpoint": endpoint()}), reporter)
 
 
 def _watchdog(config: Config, nodes: Mapping[str, Node]) -> Watchdog | None:
