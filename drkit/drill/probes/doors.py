@@ -54,7 +54,7 @@ def said(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return plain(f"certificate: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return plain(f"TLS: {error.reason or error}")
+        return plain(f"TLS: {getattr(error, 'reason', None) or error}")
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, EOFError):

@@ -108,6 +108,8 @@ class Prober:
 
     def _settle(self) -> None:
         """Say of each write that may have been tried, and was not heard of, that its outcome is unknown."""
+        if all(each.row is None for each in self._series):
+            return
         with record.Recorder(self._order.record, self._order.start) as recorder:
             for entry in list(unheard(record.read(recorder.path), self._series, recorder.at())):
                 recorder.write(entry)

@@ -35,6 +35,7 @@ class Target:
         self._handler, self._context = handler, context
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen, on the same port as before."""
@@ -50,8 +51,7 @@ class Target:
             self._server.close()
         for writer in list(self._open):
             writer.transport.abort()
-        while self._open:
-            await asyncio.sleep(0)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def turn(self, mode: str) -> None:
         """Do otherwise from now on; who is connected is thrown out."""
@@ -62,6 +62,8 @@ class Target:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._open.add(writer)
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._tasks.add(task)
         try:
             if self.mode == SILENT:
                 while await reader.read(1024):
@@ -71,6 +73,7 @@ class Target:
             pass  # the other side, or the test, has ended it
         finally:
             self._open.discard(writer)
+            self._tasks.discard(task)
             writer.transport.abort()
 
     async def __aenter__(self) -> Self:
