@@ -123,8 +123,14 @@ def test_what_was_seen_late_has_the_time_of_its_stamp() -> None:
 
 @pytest.mark.parametrize(
     ("within", "stamp"),
-    [("0.900", "2026-11-22T02:45:26Z"), ("12.000", "2026-11-22T02:45:10Z"), ("12.000", "yesterday"), ("soon", "")],
-    ids=["seen at once", "before it can have happened", "no time", "no number"],
+    [
+        ("0.900", "2026-11-22T02:45:26Z"),
+        ("12.000", "2026-11-22T02:45:10Z"),
+        ("12.000", "2026-11-22T02:45:28Z"),
+        ("12.000", "yesterday"),
+        ("soon", ""),
+    ],
+    ids=["seen at once", "before it can have happened", "after it was seen", "no time", "no number"],
 )
 def test_what_was_seen_is_preferred(within: str, stamp: str) -> None:
     """A stamp is believed only where it can be true and the sight cannot."""

@@ -64,6 +64,13 @@ def test_each_lost_row_is_told_in_the_worst_place_alone() -> None:
     assert verdict.ledgers[0].lost == (1, 2, 3)
 
 
+def test_what_the_primary_lacks_is_not_told_again_of_a_replica() -> None:
+    """A third instance that has the rows does not make them less lost."""
+    drill = _story().instance(FIRST, "replica", lacking=[1]).instance(SECOND, "primary", lacking=[1])
+    verdict = judge(drill.instance("postgres/main-db-3", "replica").entries())
+    assert verdict.reasons == (f"1 of 74 acknowledged writes of write are not on the primary {SECOND}: rows 1",)
+
+
 def test_lost_rows_outweigh_an_invalid_run() -> None:
     """They were seen to be gone, whatever else was."""
     drill = _story().instance(FIRST, "primary", lacking=[3]).instance(SECOND, "replica", said="no answer")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drkit.drill.record import (
@@ -13,6 +15,7 @@ from drkit.drill.record import (
     POD_NOT_READY,
     POD_READY,
     TARGET_UNHEALTHY,
+    Begin,
 )
 from drkit.drill.values import DNS, HTTP, KUBE_API, SQL_READ, SQL_WRITE
 from drkit.drill.verdict import (
@@ -143,11 +146,25 @@ def test_an_outage_that_ended_with_the_undo_was_not_taken_over() -> None:
     assert outage.parts[0].why == "nothing took over before the fault was undone"
 
 
+def test_the_undo_of_what_does_not_last_ends_nothing() -> None:
+    """A pod that was deleted stays deleted: taking away what watched over it brought nothing back."""
+    drill = story()
+    drill.lasts = 2.0
+    before = _parts(drill, HTTP)
+    begin, *others = drill.entries()
+    assert isinstance(begin, Begin)
+    injections = [{**each, "lasts": 0.0} for each in begin.drill["injections"]]
+    series = judge([replace(begin, drill={**begin.drill, "injections": injections}), *others]).series
+    assert before == [(OTHER, 1.5), (RECONNECTION, 8.5)]
+    assert [each.name for each in series[1].outages[0].parts] == [OTHER]
+
+
 def test_an_outage_that_nothing_explains_is_not_explained() -> None:
     """Neither before it nor after it, nor of another kind."""
     drill = story().event(-1.0, TARGET_UNHEALTHY, "k3s-w2:443").event(11.0, TARGET_UNHEALTHY, f"{WORKER}:443")
     assert _parts(drill, HTTP) == [(OTHER, 10.0)]
     assert _parts(story().event(5.0, TARGET_UNHEALTHY, f"{WORKER}:443"), DNS) == [(OTHER, 10.0)]
+    assert _parts(story().event(0.0, TARGET_UNHEALTHY, f"{WORKER}:443"), HTTP) == [(OTHER, 10.0)]
 
 
 def test_a_loss_that_was_noticed_explains_the_time_until_then() -> None:

@@ -50,6 +50,12 @@ def test_writes_that_overlap_prove_nothing() -> None:
     assert not two_primaries(_writes((OLD, 1), (NEW, 1), (OLD, 1), takes=1.5))
 
 
+def test_writes_that_follow_each_other_at_once_do_not_overlap() -> None:
+    """One that was sent when the other was acknowledged came after it."""
+    assert two_primaries(_writes((OLD, 1), (NEW, 2), (OLD, 1), takes=1.0))
+    assert two_primaries(_writes((OLD, 1), (NEW, 1), (OLD, 1), takes=1.0))
+
+
 def test_two_that_acknowledge_in_turn_on_one_timeline_are_found() -> None:
     """No promotion is between them, so both are primaries."""
     assert "in turn on timeline 1: rows 0, 1 and 2" in two_primaries(_writes((OLD, 1), (NEW, 1), (OLD, 1)))

@@ -12,6 +12,7 @@ from drkit.drill.record import (
     BEFORE,
     BROKEN,
     CONFIRMED,
+    DONE,
     INTERRUPTED,
     SENT,
     UNCONFIRMED,
@@ -52,6 +53,11 @@ def test_a_drill_that_did_not_come_to_its_end_is_invalid(how: str) -> None:
     """Its own word for it is in the reason."""
     verdict = judge(changed(story().entries(), End, lambda each: replace(each, how=how, said="by a signal")))
     assert verdict.reasons == (f"the drill was {how}: by a signal",)
+
+
+def test_of_two_ends_the_worse_one_counts() -> None:
+    """A drill that was interrupted did not come to its end, whatever was written later."""
+    assert judge([*story().entries(), End(50.0, DONE), End(40.0, INTERRUPTED)]).outcome == INVALID
 
 
 def test_a_steady_state_that_did_not_hold_makes_a_run_invalid() -> None:
@@ -140,6 +146,12 @@ def test_one_of_two_faults_that_was_not_confirmed_makes_a_run_invalid() -> None:
     assert (verdict.outcome, [each.observed for each in verdict.faults]) == (KEPT, [13.1, 16.0])
 
 
+def test_a_fault_that_was_confirmed_too_late_was_not() -> None:
+    """Once it was given up, a later confirmation is of something else."""
+    entries = [*story().entries(), Phase(12.9, 0, UNCONFIRMED, "nothing was seen")]
+    assert judge(entries).reasons == ("power-off of k3s-w1 was not confirmed: nothing was seen",)
+
+
 def test_a_fault_that_was_never_undone_makes_a_run_invalid() -> None:
     """Whether the cluster becomes whole again can then not be known."""
     verdict = judge(changed(story().entries(), Phase, lambda each: None if each.phase == UNDONE else each))
@@ -201,7 +213,11 @@ def test_questions_that_were_on_their_way_at_the_end_are_not_missed() -> None:
     """What could still have been answered when the record ended did not starve."""
     entries = changed(story().entries(), End, lambda each: replace(each, at=42.0))  # they time out after 1 s
     assert judge(asked(entries, lambda each: None if each.number == 83 else each)).outcome == KEPT
-    assert judge(asked(entries, lambda each: None if each.number == 81 else each)).outcome == INVALID
+    assert told(
+        judge(asked(entries, lambda each: None if each.number == 82 else each)), "1 question of page never left"
+    )
+    entries = changed(entries, End, lambda each: replace(each, at=41.9))
+    assert judge(asked(entries, lambda each: None if each.number == 82 else each)).outcome == KEPT
 
 
 def test_a_question_that_came_back_twice_damages_the_record() -> None:
