@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import unquote, urlencode
 
@@ -10,7 +11,8 @@ from drkit.clock import SystemClock
 from drkit.cluster import discovery
 from drkit.cluster.execution import execute
 from drkit.cluster.kube import FIELD_MANAGER, Discovery
-from drkit.cluster.transport import LARGEST_BYTES, POLITE, TooLarge, Transport
+from drkit.cluster.transport import LARGEST_BYTES, POLITE, Answer, TooLarge, Transport
+from drkit.cluster.watching import Refusal, opened
 from drkit.errors import Cause, DrkitError, KubeExpired, KubeRefused, KubeUnreachable
 from drkit.manifests.emit import emit
 
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from drkit.cluster.execution import PodExecution
     from drkit.cluster.kube import Object, Resource
     from drkit.cluster.kubeconfig import Access
-    from drkit.cluster.transport import Answer, Connection, Limits
+    from drkit.cluster.transport import Connection, Limits
     from drkit.cluster.tunnel import Tunnel
+    from drkit.cluster.watching import ObjectWatch
 
 PAGE: Final = 500
 """Objects in a page; kubectl's and client-go's own number."""
@@ -124,6 +127,20 @@ class HttpApi:
                 limit = max(1, limit // _FEWER)
         # One object can be as large as the API lets it; so can a list whose server does not know of pages.
         return self._ask(f"{path}?{urlencode({**query, 'limit': 1})}"), 1
+
+    @contextmanager
+    def watch(self, path: str, version: str) -> Iterator[ObjectWatch]:
+        """Begin to watch the objects that are listed at a path, from a list's version on. Leaving the body ends it."""
+        try:
+            with opened(self.connection(), path, version, self._transport.limits) as begun:
+                yield begun
+        except Refusal as error:
+            self._object(path, Answer(error.status, error.kind, error.body))
+            self._malformed(path)
+
+    def create(self, path: str, obj: Object) -> Object:
+        """Make one object where none of its name is; 409 where one is."""
+        return self._change("POST", path, {"fieldManager": FIELD_MANAGER}, _JSON, json.dumps(obj).encode())
 
     def apply(
         self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True, manager: str = FIELD_MANAGER

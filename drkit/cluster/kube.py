@@ -115,6 +115,17 @@ class Api(Protocol):
         """
         ...
 
+    def create(self, path: str, obj: Object) -> Object:
+        """Make one object where none of its name is; 409 where one is.
+
+        Where an answer was lost and the call was tried again, the one that is there may be what this call itself made.
+
+        Args:
+            path: where its kind is listed, in its namespace.
+            obj: the object.
+        """
+        ...
+
     def apply(
         self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True, manager: str = FIELD_MANAGER
     ) -> Object:
@@ -157,6 +168,38 @@ class Api(Protocol):
         Args:
             path: where it is.
             uid: only the pod with this one; another that has its name by now is left alone, and was not there.
+        """
+        ...
+
+
+class Watch(Protocol):
+    """A watch that is under way."""
+
+    def changes(self) -> Iterator[tuple[str, Object]]:
+        """Each change as it comes: ``ADDED``, ``MODIFIED`` or ``DELETED``, and the object as it is, or last was.
+
+        Ends where the API ends it in order, which it does now and then: list again, and watch from there.
+
+        Raises:
+            KubeUnreachable: it was cut, by whomever.
+            KubeExpired: the API has no changes any more since the version that was named.
+        """
+        ...
+
+    def cut(self) -> None:
+        """End it: ``changes`` fails. Safe from another thread."""
+        ...
+
+
+class Watching(Api, Protocol):
+    """The API with what changes."""
+
+    def watch(self, path: str, version: str) -> AbstractContextManager[Watch]:
+        """Begin to watch. Leaving the body ends it.
+
+        Args:
+            path: where the objects are listed.
+            version: the list's ``metadata.resourceVersion``, after which changes are told.
         """
         ...
 

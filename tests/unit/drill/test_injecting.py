@@ -3,63 +3,20 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
-from drkit.drill.faults.port import Prepared
 from drkit.drill.injecting import Injecting
 from drkit.drill.record import Phase, Recorder, read
 from drkit.drill.values import Injection
-from drkit.errors import NodeUnreachable, PreflightFailed
+from drkit.errors import PreflightFailed
+from tests.unit.drill.switch import Switch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 INJECTION = Injection("power-off", "w1", after=0.0, lasts=0.1)
-
-
-@dataclass
-class Switch:
-    """A fault that is a value of this process: on, or off."""
-
-    on: bool = False
-    armed: bool = False
-    fails: str = ""
-    held: threading.Event = field(default_factory=threading.Event)
-
-    def prepare(self) -> Prepared:
-        """It hits one node."""
-        return Prepared(hits=("w1",))
-
-    def arm(self, seconds: float) -> str:
-        """Nothing waits anywhere; it is remembered."""
-        if self.fails == "arm":
-            raise PreflightFailed("no watchdog")
-        self.armed = seconds > 0
-        return "here"
-
-    def inject(self) -> str:
-        """Turn it on."""
-        assert self.armed
-        if self.fails == "inject":
-            self.on = True
-            raise NodeUnreachable("gone")
-        self.on = self.fails != "no-op"
-        return "done"
-
-    def confirm(self) -> str:
-        """Whether it is on."""
-        self.held.set()
-        return "it is on" if self.on else ""
-
-    def undo(self) -> str:
-        """Turn it off."""
-        if self.fails == "undo":
-            raise NodeUnreachable("gone")
-        self.on = self.armed = False
-        return "off"
 
 
 def phases(path: Path) -> list[tuple[int, str]]:
@@ -109,7 +66,7 @@ def test_a_stop_undoes_at_once_and_injects_nothing_more(tmp_path: Path) -> None:
         injections = [Injection("power-off", "w1", 0, 600), Injection("power-off", "w2", 600, 600)]
         injecting = Injecting(faults, injections, recorder)
         injecting.begin()
-        assert faults[0].held.wait(10)
+        assert faults[0].seen.wait(10)
         injecting.stop()
     assert not any(fault.on or fault.armed for fault in faults)
     assert (1, "sent") not in phases(tmp_path / "record")
