@@ -101,7 +101,9 @@ def _verdict(last: Past | None) -> list[str]:
 
 @handled
 def run(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Scenarios, as list shows them.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Scenarios, as list shows them.")
+    ] = None,
     suite: Annotated[str, typer.Option("--suite", help="All scenarios of a suite, one after the other.")] = "",
     repeat: Annotated[int, typer.Option("--repeat", min=1, help="How often each of them is run.")] = 1,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and do nothing.")] = False,
@@ -156,7 +158,9 @@ def undo(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @handled
 def report(
-    record: Annotated[Path | None, typer.Argument(metavar="[RECORD]", help="A drill's record; the newest one's.")] = None,
+    record: Annotated[
+        Path | None, typer.Argument(metavar="[RECORD]", help="A drill's record; the newest one's.")
+    ] = None,
     trend: Annotated[str, typer.Option("--trend", help="All past runs of this scenario instead.")] = "",
     as_json: JsonOption = False,
 ) -> None:

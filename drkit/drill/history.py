@@ -56,6 +56,11 @@ def record_path(run: str) -> Path:
     return directory() / f"{run}{RECORD}"
 
 
+def newest_record() -> Path | None:
+    """The record of the newest run; None where there was none."""
+    return max((each for each in directory().glob(f"*{RECORD}") if _RUN.fullmatch(each.stem)), default=None)
+
+
 def newest() -> dict[str, Past]:
     """The newest verdict on each scenario that has one. What is no verdict, as after a crash, is passed over."""
     found: dict[str, Past] = {}

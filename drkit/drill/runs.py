@@ -52,9 +52,10 @@ class Plan:
             [each.name, each.where, duration(each.every), "watched" if each.window is None else duration(each.window)]
             for each in drill.probes
         ]
+        steady, settle = duration(drill.steady_seconds), duration(drill.settle_seconds)
         return [
             f"{drill.scenario}: {drill.title}",
-            f"steady state for {duration(drill.steady_seconds)} first; up to {duration(drill.settle_seconds)} to settle",
+            f"steady state for {steady} first; up to {settle} to be whole again",
             "",
             *columns(["FAULT", "TARGET", "AFTER", "LASTS", "HERE"], faults),
             "",
@@ -94,8 +95,9 @@ class Runs:
         return [Plan(self._executor.plan(each.name, scenario)) for each, scenario in wanted]
 
     def run(self, name: str, wanted: Sequence[tuple[Listed, Scenario]]) -> Done:
-        """Run them, one after the other, with time to cool down between. One alone that cannot be run is an error;
-        among several it is told, and the others are run.
+        """Run them, one after the other, with time to cool down between.
+
+        One alone that cannot be run is an error; among several it is told, and the others are run.
 
         Raises:
             Interrupted: a signal came; the faults are undone.
@@ -121,9 +123,7 @@ class Runs:
 
     def undo(self) -> Cleaned:
         """Undo what drills have left."""
-        return clean(
-            self._site.name, self._site.nodes.values(), self._site.power, self._site.kube, self._site.watchdog
-        )
+        return clean(self._site.name, self._site.nodes.values(), self._site.power, self._site.kube, self._site.watchdog)
 
     def _clean(self) -> None:
         with self._reporter.task("looking for what earlier drills left"):
