@@ -18,7 +18,7 @@ from drkit.drill.judge.sights import sights
 from drkit.drill.judge.soundness import of_run, of_series, shown
 from drkit.drill.judge.windows import window
 from drkit.drill.record import AFTER
-from drkit.drill.values import from_json
+from drkit.drill.values import CONTROL, CONTROL_PROBE, from_json
 from drkit.drill.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def judge(entries: Iterable[Entry]) -> Verdict:
 
 
 def _drill(collected: Collected) -> Drill:
+    """What was to be done, and the control probe."""
     drill = from_json(collected.begin.drill)
     try:
         possible = drill.needed >= 1 and all(each.every > 0 and each.timeout > 0 for each in drill.probes)
@@ -85,7 +86,9 @@ def _drill(collected: Collected) -> Drill:
         possible = False
     if not possible:
         raise ValueError("no drill: its probes' times cannot be")
-    return drill
+    if any(each.kind == CONTROL for each in drill.probes):
+        return drill
+    return replace(drill, probes=(*drill.probes, CONTROL_PROBE))
 
 
 def _series(
