@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from drkit.drill.judge.collected import collect
 from drkit.drill.judge.faults import faults
 from drkit.drill.judge.finding import exceeded, invalid, length, note, weigh
-from drkit.drill.judge.happened import happened, missed, promotions, rescheduled
+from drkit.drill.judge.happened import happened, missed, promotions, rescheduled, unwatched
 from drkit.drill.judge.ledger import ledgers, without
 from drkit.drill.judge.outages import outages
 from drkit.drill.judge.parts import explained
@@ -52,6 +52,7 @@ def judge(entries: Iterable[Entry]) -> Verdict:
         *findings,
         *_whole(drill, collected, met),
         *missed(drill, found),
+        *unwatched(seen),
         *without(drill),
         *(finding for each in checked for finding in each.findings),
         *_stand_ins(begin.stand_ins),
