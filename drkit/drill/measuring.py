@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from drkit.drill.asking import askings
 from drkit.drill.probes import prober
 from drkit.drill.probes.ways import Ways
-from drkit.drill.values import CONTROL, Probe
+from drkit.drill.values import CONTROL_PROBE
 from drkit.drill.watch.watcher import Watcher
 from drkit.errors import ProberFailed
 
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from drkit.drill.asking import Known
     from drkit.drill.probes.prober import Prober
     from drkit.drill.record import Recorder
+    from drkit.drill.values import Probe
     from drkit.providers.port import TargetHealth
 
 _WATCH_SECONDS = 30.0
-CONTROL_PROBE = Probe("control", CONTROL, "this machine", every=0.2, timeout=1.0, window=None)
-"""Asks a socket of this machine: what fails here is no target's fault."""
 
 
 @dataclass(frozen=True)
