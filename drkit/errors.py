@@ -210,6 +210,12 @@ class FaultFailed(DrkitError):
     exit_code = 22
 
 
+class ProberFailed(DrkitError):
+    """What asks during a drill could not, or died: the drill proves nothing."""
+
+    exit_code = 22
+
+
 class Interrupted(DrkitError):
     """A signal ended the work; what was begun has been undone."""
 

@@ -1,4 +1,4 @@
-"""``drkit drill``: list. Every other command of the group is one function, added in ``add_to``."""
+"""``drkit drill``: list, run, undo, report."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drkit.cli.common import ConfigOption, JsonOption, exits, handled, show_json, table
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, reporter, show_json, table
 from drkit.observe.text import printable
 
 if TYPE_CHECKING:
     from drkit.drill.history import Past
+    from drkit.drill.runs import Done, Plan
     from drkit.drill.scenario.listing import Listed
     from drkit.drill.scenario.model import Scenario
 
@@ -24,6 +25,9 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(rich_markup_mode=None, epilog=exits(*VERDICTS), no_args_is_help=True)
     group.callback()(drill)
     group.command("list", epilog=exits())(list_scenarios)
+    group.command("run", epilog=exits(10, 14, 16, *VERDICTS))(run)
+    group.command("undo", epilog=exits(3, 16))(undo)
+    group.command("report", epilog=exits(*VERDICTS))(report)
     app.add_typer(group, name="drill")
 
 
@@ -93,3 +97,120 @@ def _as_json(each: Listed, scenario: Scenario, last: Past | None) -> dict[str, A
 
 def _verdict(last: Past | None) -> list[str]:
     return ["never run", ""] if last is None else [printable(last.outcome), printable(last.started)]
+
+
+@handled
+def run(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Scenarios, as list shows them.")
+    ] = None,
+    suite: Annotated[str, typer.Option("--suite", help="All scenarios of a suite, one after the other.")] = "",
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="How often each of them is run.")] = 1,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and do nothing.")] = False,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hurt the cluster as scenarios say, measure what its users notice, and judge it. The undo comes in any case.
+
+    What an earlier run left is undone first.
+    """
+    from drkit.config.load import find
+    from drkit.drill.runs import Runs
+    from drkit.drill.scenario.listing import loaded, named
+    from drkit.drill.scenario.listing import suite as suite_of
+    from drkit.errors import UsageError
+
+    if bool(names) == bool(suite):
+        raise UsageError("say which: either NAME… or --suite NAME; drkit drill list shows them")
+    path = find(config_file)
+    wanted = suite_of(suite, path) if suite else loaded(named(name, path) for name in names or ())
+    with reporter() as told:
+        runs = Runs(path, told)
+        if plan:
+            planned = runs.plan(wanted)
+            show_json({"plans": [each.as_json() for each in planned]}) if as_json else _show_plans(planned)
+            return
+        done = runs.run(suite or "run", wanted * repeat)
+    _show_runs(done, as_json=as_json)
+    raise typer.Exit(done.total.exit_code)
+
+
+@handled
+def undo(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Undo what drills have left of their faults, on machines, at the provider and in the API. Safe to run again."""
+    from drkit.config.load import find
+    from drkit.drill.runs import Runs
+
+    with reporter() as told:
+        cleaned = Runs(find(config_file), told).undo()
+    if as_json:
+        show_json({"undone": cleaned.done, "failed": cleaned.failed})
+    else:
+        for line in cleaned.done:
+            print(printable(line))
+        if not cleaned.done and not cleaned.failed:
+            print("nothing was left")
+        for line in cleaned.failed:
+            print(f"NOT undone: {printable(line)}")
+    if cleaned.failed:
+        raise typer.Exit(3)
+
+
+@handled
+def report(
+    record: Annotated[
+        Path | None, typer.Argument(metavar="[RECORD]", help="A drill's record; the newest one's.")
+    ] = None,
+    trend: Annotated[str, typer.Option("--trend", help="All past runs of this scenario instead.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a record again, write its reports beside it, and show the verdict. The same record, the same verdict."""
+    from drkit.drill import history, rejudge
+    from drkit.drill.report import files, text
+    from drkit.drill.report import trend as trends
+    from drkit.errors import UsageError
+
+    if record is not None and trend:
+        raise UsageError("say either RECORD or --trend SCENARIO")
+    if trend:
+        verdicts, wrong = files.past(history.directory())
+        seen = trends.of(trend, verdicts)
+        page = files.write_trend(history.directory(), seen)
+        if as_json:
+            show_json({**seen.as_json(), "page": str(page), "unreadable": wrong})
+            return
+        for line in [*trends.text(seen), *(f"passed over: {each}" for each in wrong), f"page: {page}"]:
+            print(line)
+        return
+    path = record or history.newest_record()
+    if path is None:
+        raise UsageError("no drill was run on this machine", "name a record, or run one: drkit drill run NAME")
+    made = rejudge.read(path)
+    written = files.write(path, made)
+    if as_json:
+        show_json(files.document(made, written))
+    else:
+        for line in [*text.of_verdict(made), f"page: {written.page}"]:
+            print(line)
+    raise typer.Exit(made.exit_code)
+
+
+def _show_plans(planned: list[Plan]) -> None:
+    for each in planned:
+        for line in each.text():
+            print(printable(line))
+
+
+def _show_runs(done: Done, *, as_json: bool) -> None:
+    from drkit.drill.report import files, suite, text
+
+    if as_json:
+        verdicts = [files.document(made, written) for made, written in done.verdicts]
+        show_json({**done.total.as_json(), "verdicts": verdicts})
+        return
+    for made, written in done.verdicts:
+        for line in [*text.of_verdict(made), f"page: {written.page}", ""]:
+            print(line)
+    if len(done.verdicts) != 1 or done.total.unrun:
+        for line in suite.text(done.total):
+            print(line)

@@ -166,6 +166,8 @@ class Drills(Model):
     token: Secret | None = None
     """Of the Hetzner Cloud project; one that may write."""
     load_balancer: str | None = None
+    address: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
+    """Where pages are asked, instead of where their names lead: the load balancer's address, mostly."""
     database: str | None = Field(default=None, pattern=r"^[^/]+/[^/]+$")
     """The PostgreSQL cluster, ``namespace/name``, where probes read and write; the only one where it is left out."""
     cooldown: Seconds = 60.0

@@ -128,7 +128,7 @@ def _are(found: Sequence[Node]) -> str:
 
 def _meant(what: str, selector: NodeSelector, snapshot: Snapshot) -> list[Node]:
     """The nodes that the word means, the preferred ones first; whether they can be hit is another question."""
-    by_name = sorted(snapshot.nodes, key=lambda each: each.name)
+    by_name = _by_name(snapshot)
     servers, workers = ([each for each in by_name if each.is_server is wanted] for wanted in (True, False))
     match selector.node:
         case "worker":
@@ -148,6 +148,10 @@ def _meant(what: str, selector: NodeSelector, snapshot: Snapshot) -> list[Node]:
             return [each for each in servers if "etcd" in each.roles]
         case "any":
             return [*servers, *workers]
+
+
+def _by_name(snapshot: Snapshot) -> list[Node]:
+    return sorted(snapshot.nodes, key=lambda each: each.name)
 
 
 def _unfit(fault: Fault, node: Node, snapshot: Snapshot) -> str:
@@ -172,7 +176,7 @@ def _found(what: str, fault: Fault, node: Node, snapshot: Snapshot) -> dict[str,
     found: dict[str, object] = {}
     for word in KINDS[fault.fault].found:
         if word == PEERS:
-            others = [each for each in snapshot.nodes if each.name != node.name]
+            others = [each for each in _by_name(snapshot) if each.name != node.name]
             found[word] = [address for each in others for address in (*each.addresses, *each.pod_ranges)]
         elif word == SERVERS:
             found[word] = list(snapshot.api)

@@ -1,7 +1,8 @@
-"""The drills that this machine has seen: their records, and the verdict on each beside it.
+"""The drills that this machine has seen: where their records are, and how each scenario ended last.
 
 A run is ``drills/<run>.jsonl`` in drkit's state directory, its verdict ``<run>.verdict.json``, which is
-``Verdict.as_json()``. A run's name begins with its time in UTC, such as ``20261122T024500Z-worker-down``.
+``Verdict.as_json()`` (``drkit.drill.report.files`` writes it). A run's name begins with its time in UTC, such as
+``20261122T024500Z-worker-down``.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drkit.drill import raw
-from drkit.state import state_dir, write_durably
+from drkit.state import state_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
-
-    from drkit.drill.verdict import Verdict
 
 RECORD, VERDICT = ".jsonl", ".verdict.json"
 _RUN = re.compile(r"\d{8}T\d{6}Z-[a-z0-9-]{1,63}")
@@ -33,15 +31,12 @@ class Past:
     Attributes:
         started: when, RFC 3339 in UTC.
         outcome: ``kept``, ``exceeded``, ``lost`` or ``invalid``.
-        document: the whole verdict, as JSON has it.
     """
 
     run: str
-    scenario: str
     cluster: str
     started: str
     outcome: str
-    document: dict[str, Any]
 
 
 def directory() -> Path:
@@ -61,30 +56,19 @@ def record_path(run: str) -> Path:
     return directory() / f"{run}{RECORD}"
 
 
-def keep(verdict: Verdict) -> Path:
-    """Keep a verdict beside its run's record, in place of an earlier one on the same run; returns where."""
-    path = directory() / f"{verdict.run}{VERDICT}"
-    write_durably(path, json.dumps(verdict.as_json(), ensure_ascii=False) + "\n")
-    return path
-
-
-def past(scenario: str | None = None) -> Iterator[Past]:
-    """The runs that have a verdict, the newest first. What is no verdict, as after a crash, is passed over.
-
-    Args:
-        scenario: of this one alone.
-    """
-    for path in sorted(directory().glob(f"*{VERDICT}"), reverse=True):
-        run = path.name.removesuffix(VERDICT)
-        if _RUN.fullmatch(run) and scenario in {None, run.partition("-")[2]} and (found := _read(run, path)):
-            yield found
+def newest_record() -> Path | None:
+    """The record of the newest run; None where there was none."""
+    return max((each for each in directory().glob(f"*{RECORD}") if _RUN.fullmatch(each.stem)), default=None)
 
 
 def newest() -> dict[str, Past]:
-    """The newest verdict on each scenario that has one."""
+    """The newest verdict on each scenario that has one. What is no verdict, as after a crash, is passed over."""
     found: dict[str, Past] = {}
-    for each in past():
-        found.setdefault(each.scenario, each)
+    for path in sorted(directory().glob(f"*{VERDICT}"), reverse=True):
+        run = path.name.removesuffix(VERDICT)
+        scenario = run.partition("-")[2]
+        if _RUN.fullmatch(run) and scenario not in found and (past := _read(run, path)):
+            found[scenario] = past
     return found
 
 
@@ -95,7 +79,5 @@ def _read(run: str, path: Path) -> Past | None:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    outcome, scenario = raw.text(document, "outcome"), run.partition("-")[2]
-    if not outcome:
-        return None
-    return Past(run, scenario, raw.text(document, "cluster"), raw.text(document, "started"), outcome, document)
+    outcome = raw.text(document, "outcome")
+    return Past(run, raw.text(document, "cluster"), raw.text(document, "started"), outcome) if outcome else None

@@ -53,10 +53,10 @@ def remarks(heading: str, said: Sequence[str], look: str = "") -> Iterator[str]:
 def table(heading: str, columns: Sequence[tuple[str, int]], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """A table; columns that are marked hold figures."""
     looks = [' class="number"' if number else "" for _, number in columns]
-    yield f"<h2>{heading}</h2>\n<table>\n<thead><tr>"
+    yield f'<h2>{heading}</h2>\n<div class="wide">\n<table>\n<thead><tr>'
     yield "".join(f'<th scope="col"{look}>{name}</th>' for (name, _), look in zip(columns, looks, strict=True))
     yield "</tr></thead>\n<tbody>"
     for row in rows:
         cells = (f"<td{look}>{markup(cell)}</td>" for cell, look in zip(row, looks, strict=True))
         yield f"<tr>{''.join(cells)}</tr>"
-    yield "</tbody>\n</table>"
+    yield "</tbody>\n</table>\n</div>"

@@ -59,6 +59,8 @@ class MemoryApi(MemoryObjects):
         self.resources: list[Resource] = [CONFIG_MAPS, DEPLOYMENTS, NAMESPACES]
         self.stale: dict[str, str] = {}
         """Group versions whose backend is down, with what it says."""
+        self.budgets: set[str] = set()
+        """The names of pods that their disruption budgets keep."""
         self.formats: tuple[str, ...] = ("v2", "v2beta1")
         """The aggregated documents that it knows; none makes it an old server."""
         self.faults: list[Fault] = []
@@ -111,6 +113,8 @@ class MemoryApi(MemoryObjects):
         listed = self.listed(path)
         if listed is not None:
             return self.create(*listed, body) if method == "POST" else self._list(*listed, query)
+        if method == "POST":
+            return self._evict(path, query, body)
         return self._one(method, path, query, headers.get("Content-Type", ""), body)
 
     def listed(self, path: str) -> tuple[str, str | None] | None:
@@ -195,6 +199,17 @@ class MemoryApi(MemoryObjects):
             return 200, JSON, found
         return self.delete(served, found, body) if method == "DELETE" else self.merge_into(served, found, body)
 
+    def _evict(self, path: str, query: dict[str, str], body: bytes) -> tuple[int, str, Any]:
+        """``POST …/pods/NAME/eviction``; of what is below an object, nothing else is posted."""
+        eviction = json.loads(body)
+        name = eviction["metadata"]["name"]
+        if not path.endswith(f"/namespaces/{eviction['metadata']['namespace']}/pods/{name}/eviction"):
+            return 400, JSON, failure(400, "name in URL does not match name in Eviction object")
+        if name in self.budgets:
+            return 429, JSON, failure(429, "Cannot evict pod as it would violate the pod's disruption budget.")
+        options = json.dumps(eviction["deleteOptions"]).encode()
+        return self._one("DELETE", path.removesuffix("/eviction"), query, JSON, options)
+
 
 def _old_root(path: str, groups: dict[str, list[str]]) -> Any:
     if path == "/api":
@@ -216,6 +231,9 @@ class _Handler(BaseHTTPRequestHandler):
     api: MemoryApi
 
     def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
         self._serve()
 
     def do_PATCH(self) -> None:

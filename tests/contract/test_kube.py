@@ -153,15 +153,15 @@ def test_a_patch_of_another_version_is_refused(api: Api) -> None:
     assert api.get(path)["data"] == {"a": "1"}
 
 
-@pytest.mark.parametrize(("orphan", "now"), [(False, False), (True, False), (False, True)])
-def test_what_was_deleted_is_gone(api: Api, *, orphan: bool, now: bool) -> None:
+@pytest.mark.parametrize(("orphan", "grace"), [(False, None), (True, None), (False, 0)])
+def test_what_was_deleted_is_gone(api: Api, *, orphan: bool, grace: int | None) -> None:
     """Deleting says whether there was anything, so that it can be done twice."""
     path = CONFIG_MAPS.object_path(NAME, "deleted")
     api.apply(path, config_map("deleted"), dry_run=False)
-    assert api.delete(path, orphan=orphan, now=now)
+    assert api.delete(path, orphan=orphan, grace=grace)
     while "deleted" in [each["metadata"]["name"] for each in items(api, CONFIG_MAPS.path)]:
         pass  # a finalizer of the server's own, while it lets what it owns go
-    assert not api.delete(path, orphan=orphan, now=now)
+    assert not api.delete(path, orphan=orphan, grace=grace)
 
 
 def test_another_object_of_the_name_is_not_deleted(api: Api) -> None:

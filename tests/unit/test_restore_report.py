@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
-from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -21,7 +20,7 @@ from drkit.restore.engine.estimate import Sample
 from drkit.restore.engine.plan import Drawn, Plan, Step
 from drkit.restore.engine.report import AttemptReport
 from drkit.restore.kinds import KINDS
-from tests import browser
+from tests import pages
 from tests.unit.builders import NOON
 from tests.unit.test_rebuild_plan import reference
 
@@ -146,52 +145,10 @@ def test_every_action_has_a_kind() -> None:
         assert {step.action for step in rebuild_plan.steps(reference(mode))} <= KINDS.keys()
 
 
-class _Balanced(HTMLParser):
-    """Sees that what is opened is closed, and keeps what the page refers to and shows."""
-
-    VOID = frozenset({"meta"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.attributes: list[tuple[str, str]] = []
-        self.shown: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.shown.append(data)
-
-
-def _parsed(html: str) -> _Balanced:
-    parser = _Balanced()
-    parser.feed(html)
-    parser.close()
-    assert parser.open == []
-    return parser
-
-
 def test_the_page_needs_nothing_and_trusts_nothing() -> None:
     """It is well formed, refers to nothing outside of itself, has no script, and shows names as text."""
     html = page.html(_resumed(), KINDS)
-    parsed = _parsed(html)
-    assert "script" not in parsed.tags
-    assert not [
-        value for name, value in parsed.attributes if name in {"src", "href", "action"} or name.startswith("on")
-    ]
-    assert not re.search(r"https?:|@import|url\((?!#)", html)
+    parsed = pages.self_contained(html)
     assert "<b>plan</b>" not in html
     assert "\x1b" not in html
     assert any("load <script>alert(1)</script>" in data for data in parsed.shown)
@@ -269,11 +226,11 @@ return {
 """
 
 
-@browser.needed
+@pages.browser_needed
 @pytest.mark.parametrize("width", [1280, 820])
 def test_a_browser_shows_it_so(tmp_path: Path, width: int) -> None:
     """In a real browser no text meets a bar or another text, and nothing leaves the picture or the page."""
-    said = browser.measured(page.html(_resumed(), KINDS), _MEASURE, width, tmp_path)
+    said = pages.measured(page.html(_resumed(), KINDS), _MEASURE, width, tmp_path)
     assert said["bars"] > 40
     assert {key: said[key] for key in ("met", "doubled", "outside", "wide")} == {
         "met": 0,

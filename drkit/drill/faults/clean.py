@@ -1,4 +1,4 @@
-"""What an earlier drill left, undone: on machines, at the provider, in the API. Safe to run again, beside timers too."""
+"""What an earlier drill left, undone: on machines, at the provider, in the API. Safe again, and beside timers."""
 
 from __future__ import annotations
 

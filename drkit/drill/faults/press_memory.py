@@ -93,7 +93,7 @@ class PressMemory(NodeFault):
     def confirm(self) -> str:
         """See ``Fault.confirm``: what is left is near what was to be left."""
         left = armed.ask(self.node, _LEFT + _SEEN, self._unit)
-        if not left or int(left) > 2 * self._leave + _SLACK_BYTES:
+        if not left or int(left) > self._leave + _SLACK_BYTES:
             return ""
         return f"{int(left) // 2**20} MiB of memory are left"
 

@@ -133,9 +133,11 @@ class SlowNetwork(NodeFault):
 
     def _losing(self) -> str:
         """The table that loses packets where there is no netem."""
-        some = f"numgen random mod {_OF_A_RANDOM} < {round(self._loss * _OF_A_RANDOM / 100)}"
+        # nftables refuses to ask what is always so.
+        of = round(self._loss * _OF_A_RANDOM / 100)
+        some = f" numgen random mod {_OF_A_RANDOM} < {max(1, of)}" if of < _OF_A_RANDOM else ""
         to = ['oifname != "lo"'] if self._to_all else nft.matches("daddr", self._peers)
-        return nft.ruleset(self._table, (), [f"{each} {some}" for each in to], spare=None)
+        return nft.ruleset(self._table, (), [f"{each}{some}" for each in to], spare=None)
 
 
 def _through_netem(statistics: str) -> int:

@@ -51,7 +51,7 @@ class Questions:
     """The questions of one series, in 33 bytes each."""
 
     def __init__(self) -> None:
-        self._times = (array("d"), array("d"), array("d"))
+        self._due, self._sent, self._at = array("d"), array("d"), array("d")
         self._numbers = array("q")
         self._outcomes = array("b")
         self._why: tuple[float, int, str] | None = None
@@ -62,10 +62,11 @@ class Questions:
         Raises:
             ValueError, TypeError, OverflowError: it is not what an ``Asked`` has to be.
         """
-        for times, value in zip(self._times, (asked.due, asked.sent, asked.at), strict=True):
-            if not math.isfinite(value):
-                raise ValueError(f"a question of {asked.probe!r} at {value}")
-            times.append(value)
+        if not math.isfinite(asked.due + asked.sent + asked.at):
+            raise ValueError(f"a question of {asked.probe!r} has no time")
+        self._due.append(asked.due)
+        self._sent.append(asked.sent)
+        self._at.append(asked.at)
         self._numbers.append(asked.number)
         self._outcomes.append(_OUTCOMES.index(asked.outcome))
         if asked.outcome != OK:
@@ -78,7 +79,7 @@ class Questions:
     @property
     def newest(self) -> float:
         """When the last one was due; 0 of none."""
-        return max(self._times[0], default=0.0)
+        return max(self._due, default=0.0)
 
     @property
     def why(self) -> str:
@@ -87,9 +88,8 @@ class Questions:
 
     def in_order(self) -> list[Question]:
         """All of them, by when they were due."""
-        due, sent, at = self._times
         outcomes = map(_OUTCOMES.__getitem__, self._outcomes)
-        return sorted(map(Question._make, zip(due, self._numbers, sent, at, outcomes, strict=True)))
+        return sorted(map(Question._make, zip(self._due, self._numbers, self._sent, self._at, outcomes, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,10 @@ def collect(entries: Iterable[Entry]) -> Collected:
         for entry in entries:
             last = max(last, entry.at)
             if isinstance(entry, Asked):
-                questions.setdefault((entry.probe, entry.session), Questions()).add(entry)
+                series = entry.probe, entry.session
+                if series not in questions:
+                    questions[series] = Questions()
+                questions[series].add(entry)
                 if entry.row is not None:
                     writes.setdefault(entry.probe, []).append(_write(entry))
             elif math.isfinite(entry.at):

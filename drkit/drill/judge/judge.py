@@ -71,6 +71,8 @@ def judge(entries: Iterable[Entry]) -> Verdict:
         series=tuple(judged),
         ledgers=tuple(each.ledger for each in checked),
         ended=ended,
+        expect=drill.expect,
+        hold=drill.hold,
     )
 
 

@@ -68,7 +68,7 @@ def _closed(questions: Sequence[Question], outage: _Open, success: int | None, e
     sent = (len(questions) if success is None else success) - outage.begun
     # The true begin lies between the success before and the first failure, the true end likewise.
     edges = (*questions[max(0, outage.begun - 1) : outage.begun + 1], last, until)
-    late = max(each.late for each in edges)
+    late = round(max(each.late for each in edges), 6)
     return Outage(
         first_failure=first.due,
         last_failure=last.due,

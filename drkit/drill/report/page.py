@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drkit.drill.record import Begin, Event
+from drkit.drill.record import NEW_PRIMARY, Begin, Event
 from drkit.drill.report import demands, parts, timeline, words
 from drkit.drill.verdict import EXCEEDED, INVALID, KEPT, LOST
 from drkit.observe.page import document, facts, remarks, table
@@ -80,11 +80,20 @@ class _Page:
         if any(each.outages for each in self._made.series):
             yield '<li><i class="outage"></i>out</li><li><i class="within"></i>within its window</li>'
             yield '<li><i class="beyond"></i>beyond it</li><li><i class="window"></i>the window</li>'
+        if any(isinstance(each, Event) and each.what == NEW_PRIMARY for each in self._entries):
+            yield '<li><i class="promotion"></i>promoted</li>'
         yield '<li><i class="fault"></i>fault, from ▸ sent and ◆ observed to ■ undone</li>'
         yield "</ul></figcaption>\n</figure>"
 
     def _windows(self) -> Iterator[str]:
-        headings = ("probe", 0), ("window", 1), ("longest outage", 1), ("", 0), ("predicted", 1), ("failed", 1)
+        headings = (
+            ("probe", 0),
+            ("window", 1),
+            ("longest outage", 1),
+            ("", 1),
+            ("predicted", 1),
+            ("failed", 1),
+        )
         rows = [
             (
                 words.name(each),
@@ -93,11 +102,12 @@ class _Page:
                 words.by_how_much(each),
                 words.predicted(each),
                 words.failures(each),
-                f"{words.latency(each, each.latency_p50)}, {words.latency(each, each.latency_p99)}",
+                words.latency(each, each.latency_p50),
+                words.latency(each, each.latency_p99),
             )
             for each in self._made.series
         ]
-        yield from table("Windows", (*headings, ("latency p50, p99", 1)), rows)
+        yield from table("Windows", (*headings, ("p50", 1), ("p99", 1)), rows)
 
     def _parts(self) -> Iterator[str]:
         if not self._splits:
@@ -110,12 +120,7 @@ class _Page:
             yield f'<li><i class="{look}"></i>{markup(name)}</li>'
         yield "</ul></figcaption>\n</figure>"
         rows = [
-            (
-                words.name(split.series),
-                piece.name,
-                f"{piece.ended - piece.began:.1f} s",
-                piece.why,
-            )
+            (words.name(split.series), piece.name, f"{piece.ended - piece.began:.1f} s", piece.why)
             for split in self._splits
             for piece in split.measured
         ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drkit.drill.report import words
-from drkit.drill.report.rows import LABEL_FITS
+from drkit.drill.report.rows import shortened
 from drkit.drill.verdict import OTHER, PARTS
 from drkit.observe.axis import Axis
 from drkit.observe.text import markup
@@ -35,9 +35,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Split:
-    """An outage and its parts, and what had been predicted: in parts, as a whole, or not at all."""
+    """An outage (known up to ``error``) and its parts, and what was predicted: in parts, as a whole, or not at all."""
 
     series: Series
+    error: float
     measured: tuple[Piece, ...]
     predicted: tuple[Piece, ...]
 
@@ -60,7 +61,9 @@ def of(made: Verdict, predicted: Mapping[str, Any]) -> list[Split]:
         if outage is not None and outage.parts:
             began = outage.first_failure
             measured = [Piece(each.name, each.began - began, each.ended - began, each.why) for each in outage.parts]
-            found.append(Split(series, tuple(measured), tuple(_predicted(series, predicted.get(series.probe)))))
+            found.append(
+                Split(series, outage.error, tuple(measured), tuple(_predicted(series, predicted.get(series.probe))))
+            )
     return found
 
 
@@ -124,11 +127,10 @@ def _lines(splits: Sequence[Split]) -> Iterator[str]:
 def _split(split: Split, axis: Axis, y: float) -> Iterator[str]:
     series = split.series
     name = words.name(series)
-    shown = name if len(name) <= LABEL_FITS else f"{name[: LABEL_FITS - 1]}…"
-    yield f'<text class="label" x="16" y="{y + 26:g}">{markup(shown)}<title>{markup(name)}</title></text>'
+    yield f'<text class="label" x="16" y="{y + 26:g}">{markup(shortened(name))}<title>{markup(name)}</title></text>'
     yield (
         f'<text class="figure" x="{WIDTH - 16:g}" y="{y + 26:g}" text-anchor="end">'
-        f"{words.length(words.longest(series)).removesuffix(', not over')}</text>"
+        f"{words.about(split.series.longest, split.error)}</text>"
     )
     yield from _bar(split.measured, axis, y + 11, _BAR)
     if series.predicted is None:

@@ -33,6 +33,11 @@ _GAP_FROM = 4.0
 _SMALL = 6.75
 
 
+def shortened(name: str) -> str:
+    """A name that fits, with a mark where it was cut."""
+    return name if len(name) <= LABEL_FITS else f"{name[: LABEL_FITS - 1]}…"
+
+
 @dataclass(frozen=True)
 class Row:
     """A row: where it is and what it is drawn by."""
@@ -90,10 +95,10 @@ class _Row:
     def _label(self) -> Iterator[str]:
         series, y = self._series, self._top
         name = words.name(series)
-        shown = name if len(name) <= LABEL_FITS else f"{name[: LABEL_FITS - 1]}…"
-        yield f'<text class="label" x="{_MARGIN:g}" y="{y + 28:g}">{markup(shown)}<title>{markup(name)}</title></text>'
-        about = f"{series.kind}, every {series.every:g} s"
-        yield f'<text class="tick" x="{_MARGIN:g}" y="{y + 44:g}">{markup(about)}</text>'
+        shown, title = shortened(name), markup(f"{name}\n{series.kind}, every {series.every:g} s\n{series.where}")
+        yield f'<text class="label" x="{_MARGIN:g}" y="{y + 28:g}">{markup(shown)}<title>{title}</title></text>'
+        where = markup(shortened(series.where))
+        yield f'<text class="tick" x="{_MARGIN:g}" y="{y + 44:g}">{where}</text>'
         outage = words.longest(series)
         longest = "no outage" if outage is None else words.about(outage.seconds, outage.error)
         longest = longest if outage is None or outage.first_success is not None else f"≥ {outage.seconds:.1f} s"
@@ -185,8 +190,7 @@ class _Row:
         """How long the outages were, the longest first, where there is room beside their rulers."""
         taken = [self._ruled(each) for each in self._series.outages]
         for outage in sorted(self._series.outages, key=lambda each: -each.seconds):
-            window = f" of {words.window(self._series.window)}" if self._series.window is not None else ""
-            text = f"{words.length(outage)}{window}"
+            text = words.of_window(self._series, outage)
             left, right = self._ruled(outage)
             width = _SMALL * len(text)
             for anchor, at, span in (

@@ -6,14 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from drkit.drill.report import words
-from drkit.drill.verdict import EXCEEDED, EXIT_CODES, INVALID, KEPT, LOST
+from drkit.drill.verdict import EXIT_CODES, INVALID
 from drkit.observe.text import columns, duration, printable
 
 if TYPE_CHECKING:
     from drkit.drill.verdict import Verdict
-
-_FROM_BEST = (KEPT, EXCEEDED, INVALID, LOST)
-"""As within one verdict: lost writes were seen, whatever else was."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Total:
     def outcome(self) -> str:
         """The worst; a suite without any drill is invalid."""
         found = [each.outcome for each in self.verdicts] + [INVALID] * len(self.unrun)
-        return max(found, key=_FROM_BEST.index, default=INVALID)
+        return max(found, key=words.OUTCOMES.index, default=INVALID)
 
     @property
     def exit_code(self) -> int:
@@ -76,7 +73,9 @@ def text(total: Total) -> list[str]:
 
 
 def _headline(total: Total) -> str:
-    counts = [(outcome, sum(each.outcome == outcome for each in total.verdicts)) for outcome in reversed(_FROM_BEST)]
+    counts = [
+        (outcome, sum(each.outcome == outcome for each in total.verdicts)) for outcome in reversed(words.OUTCOMES)
+    ]
     said = [f"{count} {outcome}" for outcome, count in [*counts, ("not run", len(total.unrun))] if count]
     drills = len(total.verdicts) + len(total.unrun)
     shown = f"{drills} {'drill' if drills == 1 else 'drills'}"

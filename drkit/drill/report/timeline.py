@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from drkit.drill.record import NEW_PRIMARY, Asked, Event
 from drkit.drill.report import marks, strips, words
-from drkit.drill.report.rows import LABEL_FITS, Row, row
+from drkit.drill.report.rows import Row, row, shortened
 from drkit.observe.axis import Axis
 from drkit.observe.text import markup
 
@@ -92,8 +92,10 @@ class _Picture:
         for each in self._promotions:
             x = self._x(each.at)
             yield f'<line class="promotion" x1="{x:.1f}" y1="{self._rows_top:g}" x2="{x:.1f}" y2="{self._bottom:g}"/>'
-        for drawn in self._rows:
+        for number, drawn in enumerate(self._rows):
+            yield f'<g class="row{"" if number % 2 else " banded"}">'
             yield from drawn.lines
+            yield "</g>"
         yield from self._seen()
         yield "</svg>"
 
@@ -112,7 +114,9 @@ class _Picture:
     def _fault(self, fault: FaultSeen, y: float) -> Iterator[str]:
         """Its bar from when it was sent to when it was undone, with a mark for each, and its shade over the strips."""
         name = f"{fault.fault} {fault.target}"
-        yield (f'<text class="label" x="16" y="{y + 16:g}">{markup(_cut(name))}<title>{markup(name)}</title></text>')
+        yield (
+            f'<text class="label" x="16" y="{y + 16:g}">{markup(shortened(name))}<title>{markup(name)}</title></text>'
+        )
         if fault.sent is None:
             yield f'<text class="tick" x="{WIDTH - 16:g}" y="{y + 16:g}" text-anchor="end">not sent</text>'
             return
@@ -156,10 +160,6 @@ class _Picture:
 def _event(event: Event, origin: float) -> str:
     more = ", ".join(f"{key} {value}" for key, value in event.more.items())
     return f"{words.moment(event.at, origin)} {event.who} {event.what}{f' ({more})' if more else ''}"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LABEL_FITS else f"{name[: LABEL_FITS - 1]}…"
 
 
 def _end(made: Verdict, entries: Sequence[Entry]) -> float:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NOTHING = "–"
 """What stands where there is no figure."""
+OUTCOMES = (KEPT, EXCEEDED, INVALID, LOST)
+"""From best to worst, as within one verdict: lost writes were seen, whatever else was."""
 _FINE = 0.095
 _NAMED = 5
 
@@ -29,7 +31,17 @@ def length(outage: Outage | None) -> str:
     """Of an outage; of none as well."""
     if outage is None:
         return "no outage"
-    return f"{about(outage.seconds, outage.error)}{'' if outage.first_success is not None else ', not over'}"
+    return f"{about(outage.seconds, outage.error)}{_not_over(outage)}"
+
+
+def of_window(series: Series, outage: Outage) -> str:
+    """Of an outage, beside what it was allowed to be: ``14.2 ± 0.2 s of 15 s``."""
+    allowed = "" if series.window is None else f" of {window(series.window)}"
+    return f"{about(outage.seconds, outage.error)}{allowed}{_not_over(outage)}"
+
+
+def _not_over(outage: Outage) -> str:
+    return "" if outage.first_success is not None else ", not over"
 
 
 def longest(series: Series) -> Outage | None:
@@ -46,6 +58,8 @@ def by_how_much(series: Series) -> str:
     """How its window was kept or exceeded."""
     if series.beyond is None:
         return "not judged"
+    if series.beyond > 0 and series.window is not None and series.longest <= series.window:
+        return "not over at the end"
     return f"exceeded by {series.beyond:.1f} s" if series.beyond > 0 else f"kept by {-series.beyond:.1f} s"
 
 
@@ -124,11 +138,8 @@ def _kept(made: Verdict) -> str:
     if not judged:
         return "nothing was judged by a window"
     closest = max(judged, key=lambda each: each.beyond or 0.0)
-    if not closest.longest:
-        said = "no outage"
-    else:
-        share = f"{length(longest(closest))} of {window(closest.window)}"
-        said = f"closest {name(closest)}, out for {share}"
+    outage = longest(closest)
+    said = "no outage" if outage is None else f"closest {name(closest)}, out for {of_window(closest, outage)}"
     return "; ".join((f"every window, {said}", *_writes(made.ledgers)))
 
 
@@ -144,11 +155,10 @@ def _exceeded(made: Verdict) -> str:
     if not worst:
         return _reasons(made)
     first = worst[0]
-    said = (
-        f"{name(first)} was out for {length(longest(first))}, "
-        f"{first.beyond:.1f} s more than its window of {window(first.window)}"
-    )
-    others = ", ".join(f"{name(each)} by {each.beyond:.1f} s" for each in worst[1:])
+    said = f"{name(first)} was out for {length(longest(first))}"
+    if first.window is not None and first.longest > first.window:
+        said += f", {first.beyond:.1f} s more than its window of {window(first.window)}"
+    others = ", ".join(f"{name(each)} {by_how_much(each).removeprefix('exceeded ')}" for each in worst[1:])
     return "; ".join((said, *([f"also {others}"] if others else []), *_writes(made.ledgers)))
 
 

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 _TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SIZES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_NUMBER = r"\d{1,12}(?:\.\d{1,9})?"
+_NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
 _TIME = re.compile(rf"({_NUMBER}) ?({'|'.join(_TIMES)})")
-_SIZE = re.compile(rf"(\d{{1,15}}) ?({'|'.join(_SIZES)})")
+_SIZE = re.compile(rf"([0-9]{{1,15}}) ?({'|'.join(_SIZES)})")
 LONGEST_SECONDS = 86400.0
 LARGEST_BYTES = 2**50
 
