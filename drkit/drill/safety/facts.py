@@ -34,11 +34,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Backup:
-    """The newest verified recovery point.
+    """The newest verified recovery point; of several that a restore would need together, the oldest.
 
     Attributes:
         created: when it was made; None where there is none.
-        said: why that is not known, such as a vault that does not answer; empty where it is.
+        said: why there is none, or nobody knows, such as a vault that does not answer.
         limit: how old it may be, in seconds; None where any age will do.
     """
 

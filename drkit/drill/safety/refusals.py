@@ -153,15 +153,13 @@ def _backed_up(facts: Facts) -> Iterator[Refusal]:
     backup = facts.backup
     if backup.limit is None:
         return
-    if backup.said:
-        yield Refusal(BACKUP_AGE, f"nobody knows how old the newest verified recovery point is: {backup.said}")
-    elif backup.created is None:
-        yield Refusal(BACKUP_AGE, "no recovery point is verified: drkit verify")
+    if backup.said or backup.created is None:
+        yield Refusal(BACKUP_AGE, f"nothing verified to bring back: {backup.said or 'there is no recovery point'}")
     elif (age := (facts.now - backup.created).total_seconds()) > backup.limit:
         yield Refusal(
             BACKUP_AGE,
-            f"the newest verified recovery point, of {to_text(backup.created)}, is {duration(age)} old:"
-            f" more than {duration(backup.limit)} (drills.backup_limit)",
+            f"the newest verified recovery point that a restore would need, of {to_text(backup.created)}, is"
+            f" {duration(age)} old: more than {duration(backup.limit)} (drills.backup_limit)",
         )
 
 
