@@ -15,13 +15,13 @@ from drkit.drill.asking import Known
 from drkit.drill.choose import choose
 from drkit.drill.faults.find import make
 from drkit.drill.faults.means import Means
-from drkit.drill.measuring import CONTROL_PROBE, Measuring
+from drkit.drill.measuring import Measuring
 from drkit.drill.probes.ledger import Instance, read_everywhere
 from drkit.drill.record import Begin
 from drkit.drill.report import files
 from drkit.drill.run import Parts, run
 from drkit.drill.stand_ins import stand_ins
-from drkit.drill.values import SQL_READ, SQL_WRITE
+from drkit.drill.values import CONTROL_PROBE, SQL_READ, SQL_WRITE
 from drkit.errors import DrkitError, PreflightFailed
 from drkit.restore.engine.journal import to_text
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from drkit.drill.asking import askings
 from drkit.drill.probes import prober
 from drkit.drill.probes.ways import Ways
-from drkit.drill.values import CONTROL_PROBE
 from drkit.drill.watch.watcher import Watcher
 from drkit.errors import ProberFailed
 
