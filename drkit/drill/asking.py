@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from drkit.cluster.reach import answers
 from drkit.drill.database import ROLE
-from drkit.drill.probes.wanted import Asking, Dns, Http, KubeApi, Place, Sql, Tcp
-from drkit.drill.values import DNS, HTTP, KUBE_API, SQL_READ, SQL_WRITE, TCP
+from drkit.drill.probes.wanted import Asking, Control, Dns, Http, KubeApi, Place, Sql, Tcp
+from drkit.drill.values import CONTROL, DNS, HTTP, KUBE_API, SQL_READ, SQL_WRITE, TCP
 from drkit.errors import PreflightFailed
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def _how(probe: Probe, known: Known, ways: Ways) -> How:
         return _api(options["server"], known, ways)
     if probe.kind == DNS:
         return Dns(_through(options["address"], known, ways), options["host"], tcp=True)
+    if probe.kind == CONTROL:
+        return Control()
     raise TypeError(f"no probe of kind {probe.kind}")
 
 

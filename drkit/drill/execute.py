@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from drkit.drill.asking import Known
 from drkit.drill.choose import choose
 from drkit.drill.faults.find import make
 from drkit.drill.faults.means import Means
-from drkit.drill.measuring import Measuring
+from drkit.drill.measuring import CONTROL_PROBE, Measuring
 from drkit.drill.probes.ledger import Instance, read_everywhere
 from drkit.drill.record import Begin
 from drkit.drill.report import files
@@ -98,7 +98,8 @@ class Executor:
             health=[each.url for each in self._config.health],
             servers=[self._site.access.server],
         )
-        drill = choose(name, scenario, snapshot)
+        chosen = choose(name, scenario, snapshot)
+        drill = replace(chosen, probes=(*chosen.probes, CONTROL_PROBE))
         called = history.run_name(name, self._clock.now())
         means = Means(
             called,
@@ -223,7 +224,7 @@ def _cluster(name: str) -> PostgresCluster:
 
 
 def spared(site: Site, planned: Planned) -> Sequence[str]:
-    """The nodes that probes may go through, the best first: no fault hits them; SSH, at least, still reaches them. Pure."""
+    """The nodes that probes may go through, the best first: no fault hits them; SSH, at least, reaches them. Pure."""
     hit = {name for each in planned.prepared for name in each.hits}
     cut = {name for each in planned.prepared if each.disturbs_hosts or each.dies for name in each.hits}
     by_preference = sorted(site.nodes, key=lambda name: (name in hit, name not in site.servers))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from drkit.drill.asking import askings
 from drkit.drill.probes import prober
-from drkit.drill.probes.wanted import Asking, Control
 from drkit.drill.probes.ways import Ways
 from drkit.drill.values import CONTROL, Probe
 from drkit.drill.watch.watcher import Watcher
@@ -55,7 +54,7 @@ class Measuring:
         with ExitStack() as stack:
             watcher = stack.enter_context(Watcher(recorder, self.apis, self.targets))
             ways = stack.enter_context(Ways())
-            asked = [*askings(self.probes, self.known, ways), Asking(CONTROL_PROBE, Control())]
+            asked = askings(self.probes, self.known, ways)
             asking = stack.enter_context(prober.start(recorder.path, recorder.start, asked, ways))
             missing = watcher.missing(_WATCH_SECONDS)
             if missing:
