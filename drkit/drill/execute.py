@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from drkit import __version__
 from drkit.cluster.cnpg import PostgresCluster
 from drkit.cluster.server import InPod
+from drkit.config.load import load
 from drkit.drill import database, history, look, rejudge
 from drkit.drill.asking import Known
 from drkit.drill.beside import beside
@@ -92,15 +93,9 @@ class Executor:
     """
 
     def __init__(
-        self,
-        config_file: Path,
-        config: Config,
-        site: Site,
-        clock: Clock,
-        reporter: Reporter,
-        forced: Collection[str] = (),
+        self, config_file: Path, site: Site, clock: Clock, reporter: Reporter, forced: Collection[str] = ()
     ) -> None:
-        self._config_file, self._config, self._site = config_file, config, site
+        self._config_file, self._config, self._site = config_file, load(config_file), site
         self._clock, self._reporter = clock, reporter
         self._forced = frozenset(FORCEABLE if ALL in forced else forced)
 

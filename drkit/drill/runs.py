@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from drkit.drill.faults.clean import Cleaned, clean
 from drkit.drill.report.suite import Total, Unrun
 from drkit.drill.safety.refusals import FORCEABLE
 from drkit.drill.site import site
-from drkit.errors import DrkitError, FaultFailed, Interrupted, UsageError
+from drkit.errors import DrkitError, FaultFailed, Interrupted, KubeUnreachable, UsageError
 from drkit.observe.text import columns, duration
 
 if TYPE_CHECKING:
