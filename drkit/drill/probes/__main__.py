@@ -38,8 +38,9 @@ LARGEST_ORDER = 16 * 1024 * 1024
 _READY_SECONDS = 0.2
 """From the timetables to the first question: the loop has nothing else to do by then."""
 _USED_SECONDS = 1.0
-_YOUNG_OBJECTS = 20_000
-"""Garbage is collected that often; what was made at the start never becomes any."""
+_GARBAGE = (500, 4, 200)
+"""When garbage is collected (gc.set_threshold): little and often, since everything waits meanwhile. Each connection of
+asyncio's leaves some; what was made at the start never becomes any, and is not looked at."""
 
 
 def _tell(**words: Any) -> None:
@@ -147,7 +148,7 @@ async def _main() -> None:
         probing = _Probing(order, recorder)
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_YOUNG_OBJECTS)
+        gc.set_threshold(*_GARBAGE)
         try:
             await probing.run(reader)
         finally:
