@@ -22,7 +22,7 @@ def _cost(seen: Seen, workload: Running) -> float | None:
     )
     if found is None or found.kind != "Deployment" or found.eviction.value == float("inf"):
         return None
-    return windows.replaced(seen.settings.loss, found.eviction.value, windows.started(found)).high
+    return windows.replaced(windows.node_lost(seen.settings.loss), found.eviction.value, windows.started(found)).high
 
 
 def _one(role: str, wanted: int, what: str) -> Callable[[Seen], Iterator[Finding]]:
@@ -48,7 +48,7 @@ def _poolers(seen: Seen) -> Iterator[Finding]:
                 f"Pooler {namespace}/{name}",
                 "one instance: when its node is lost, no application reaches its database",
                 Fix("run 2 instances on different nodes", patch, "apply"),
-                seconds=windows.replaced(seen.settings.loss, 300, windows.START).high,
+                seconds=windows.replaced(windows.node_lost(seen.settings.loss), 300, windows.START).high,
             )
 
 
