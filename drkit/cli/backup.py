@@ -46,7 +46,7 @@ def backup(
     opened = vaults(config)
     with reporter() as telling:
         found = sources(config)
-        volumes, warnings = uncovered(config, found)
+        volumes, warnings = uncovered(found)
         run = Run(config, opened, SystemClock(), telling)
         outcome = run.execute(_choose(what, config, found), volumes=volumes, warnings=warnings)
     _show(outcome, as_json=as_json)

@@ -1,4 +1,4 @@
-"""``drkit lab``: up, status, down, rehearse."""
+"""``drkit lab``: up, status, down, balancer, rehearse."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("up", epilog=exits(14, 16))(up)
     group.command("status", epilog=exits(16))(status)
     group.command("down", epilog=exits(16))(down)
+    group.command("balancer", epilog=exits(16))(balancer)
     group.command("rehearse", epilog=exits(3, 13, 14, 16))(rehearse)
     app.add_typer(group, name="lab")
 
@@ -104,6 +105,38 @@ def down(name: NameOption = "lab", as_json: JsonOption = False) -> None:
         show_json({"name": spec.name, "removed": removed})
     else:
         print(f"lab {spec.name}: {'removed' if removed else 'there was nothing to remove'}")
+
+
+@handled
+def balancer(
+    name: NameOption = "lab",
+    interval: Annotated[int, typer.Option(help="Seconds between two checks of a target, at least 3.")] = 15,
+    timeout: Annotated[int, typer.Option(help="Seconds for a check, no more than the interval.")] = 10,
+    retries: Annotated[int, typer.Option(help="Checks in a row that have to fail, or to succeed.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the lab's load balancer check its targets otherwise: by default as the reference cluster's does."""
+    from drkit.errors import PreflightFailed, UsageError
+    from drkit.lab.balancer import Check
+
+    try:
+        check = Check(interval, timeout, retries)
+    except ValueError as error:
+        raise UsageError(f"Hetzner has no such check: {error}") from None
+
+    from drkit.lab import containers, engine, traffic
+    from drkit.lab.topology import Role
+
+    client = engine.connect()
+    found = containers.find(client, name)
+    there = None if found is None else containers.get(client, found.the(Role.BALANCER).name)
+    if there is None:
+        raise PreflightFailed(f"there is no lab {name}", f"make it: drkit lab up --name {name}")
+    traffic.check_targets(there, check)
+    if as_json:
+        show_json({"name": name, "interval": interval, "timeout": timeout, "retries": retries})
+    else:
+        print(f"lab {name}: targets are checked every {interval} s, for {timeout} s, {retries} times in a row")
 
 
 class Mode(StrEnum):

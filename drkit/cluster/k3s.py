@@ -25,6 +25,8 @@ DATA_DIRECTORY = "/var/lib/rancher/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 """Of its administrator; a server writes it."""
+API_PORT = 6443
+"""Kubernetes's own, where k3s is told of no other."""
 SERVER_UNIT, AGENT_UNIT = "k3s", "k3s-agent"
 
 

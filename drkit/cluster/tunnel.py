@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from drkit.clock import SystemClock
 from drkit.cluster import kubeconfig
 from drkit.cluster.api import HttpApi
-from drkit.cluster.k3s import KUBECONFIG
+from drkit.cluster.k3s import API_PORT, KUBECONFIG
 from drkit.cluster.reach import answers
-from drkit.cluster.transport import LARGEST_BYTES, Transport
+from drkit.cluster.transport import LARGEST_BYTES, POLITE, Transport
 from drkit.errors import ConfigurationError, KubeUnreachable, SourceFailed
 from drkit.process import DeadlineExceeded
 
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drkit.cluster.node import Node
-    from drkit.cluster.transport import Answer, Connection
-
-PORT = 6443
-"""Kubernetes's own, where k3s is told of no other."""
+    from drkit.cluster.transport import Answer, Connection, Limits
 
 
 class Tunnel:
@@ -35,22 +32,24 @@ class Tunnel:
 
     Args:
         servers: those of the cluster.
+        limits: how much is asked of the API.
     """
 
-    def __init__(self, servers: Sequence[Node]) -> None:
-        self._servers = servers
+    def __init__(self, servers: Sequence[Node], limits: Limits = POLITE) -> None:
+        self._servers, self.limits = servers, limits
         self._lock = threading.Lock()
         self._cleanup = ExitStack()
-        self._here: tuple[str, int] | None = None
-        self._made: Transport | None = None
+        self._made: tuple[Transport, tuple[str, int]] | None = None
+        """What asks, and the end of the way on this machine."""
 
     @property
     def server(self) -> str:
         """Where it is, for messages."""
-        return f"port {PORT} of {' or '.join(node.name for node in self._servers)}, through SSH"
+        return f"port {API_PORT} of {' or '.join(node.name for node in self._servers)}, through SSH"
 
     def connection(self) -> Connection:
         """See ``Transport.connection``. Raises ``KubeUnreachable`` where no server leads to it."""
+        self._see_way()
         return self._transport().connection()
 
     def close(self) -> None:
@@ -73,27 +72,31 @@ class Tunnel:
         try:
             return made.request(method, path, headers=headers, body=body, largest=largest, patient=patient)
         except KubeUnreachable:
+            self._see_way()
             again = self._transport()
             if again is made:
                 raise
             return again.request(method, path, headers=headers, body=body, largest=largest, patient=patient)
 
-    def _transport(self) -> Transport:
-        """The transport over a way that leads somewhere."""
-        with self._lock:
-            if self._made is None or self._here is None or not answers(*self._here):
-                self._forget()
-                self._made = self._open()
-            return self._made
+    def _see_way(self) -> None:
+        """Forget a way that leads nowhere any more."""
+        made = self._made
+        if made is not None and not answers(*made[1]):
+            with self._lock:
+                if self._made is made:
+                    self._forget()
 
     def _forget(self) -> None:
-        if self._made is not None:
-            atexit.unregister(self.close)
-            self._made.close()
-        self._made = self._here = None
+        self._made = None
         self._cleanup.close()
 
-    def _open(self) -> Transport:
+    def _transport(self) -> Transport:
+        with self._lock:
+            if self._made is None:
+                self._made = self._open()
+            return self._made[0]
+
+    def _open(self) -> tuple[Transport, tuple[str, int]]:
         said: list[str] = []
         for node in self._servers:
             try:
@@ -107,17 +110,22 @@ class Tunnel:
             "see cluster.servers and cluster.ssh: drkit check",
         )
 
-    def _through(self, node: Node) -> Transport:
+    def _through(self, node: Node) -> tuple[Transport, tuple[str, int]]:
         content = node.read(KUBECONFIG)
         if content is None:
             raise KubeUnreachable(f"{node.name}: {KUBECONFIG} is not there; k3s server writes it when its API answers")
-        self._here = host, port = self._cleanup.enter_context(node.forward("127.0.0.1", PORT))
-        # Before the connection that it needs is ended, which was made before.
-        atexit.register(self.close)
-        access = kubeconfig.parse(Path(KUBECONFIG), content, f"https://{host}:{port}")
-        return Transport(access, SystemClock())
+        with ExitStack() as stack:
+            host, port = stack.enter_context(node.forward("127.0.0.1", API_PORT))
+            access = kubeconfig.parse(Path(KUBECONFIG), content, f"https://{host}:{port}")
+            made = Transport(access, SystemClock(), limits=self.limits)
+            stack.callback(made.close)
+            # Before the connection that it needs is ended, which was made before.
+            atexit.register(self.close)
+            stack.callback(atexit.unregister, self.close)
+            self._cleanup = stack.pop_all()
+        return made, (host, port)
 
 
-def connect(servers: Sequence[Node]) -> HttpApi:
+def connect(servers: Sequence[Node], limits: Limits = POLITE) -> HttpApi:
     """The API behind these servers. Nothing is connected to yet."""
-    return HttpApi(Tunnel(servers))
+    return HttpApi(Tunnel(servers, limits))

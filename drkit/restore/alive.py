@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from drkit.cluster.k3s import API_PORT
 from drkit.cluster.members import members
 from drkit.providers.port import SSH_PORT
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from drkit.config.model import Cluster
     from drkit.providers.port import Fenced
 
-API_PORT = 6443
-"""Kubernetes's own, where k3s is told of no other."""
 _SECONDS = 5.0
 
 

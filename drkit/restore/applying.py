@@ -156,10 +156,7 @@ def _record(api: Api, restore: str) -> None:
     found = cluster.restore_of(api)
     if found not in {"", restore}:
         raise TargetNotEmpty(f"the cluster is of the restore {found}, not of {restore}", "give empty machines")
-    namespace, name = scrub.RECORD.split("/")[4], scrub.RECORD.rpartition("/")[2]
-    metadata = {"namespace": namespace, "name": name}
-    record = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"restore": restore}}
-    api.apply(scrub.RECORD, record, dry_run=False)
+    api.apply(scrub.RECORD, scrub.record(restore), dry_run=False)
 
 
 def _shortened(names: Sequence[str]) -> str:

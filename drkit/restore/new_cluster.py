@@ -6,9 +6,9 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from drkit.cluster.api import connect
+from drkit.cluster.k3s import API_PORT
 from drkit.cluster.reach import answers
 from drkit.cluster.transport import ALONE
-from drkit.cluster.tunnel import PORT
 from drkit.restore.etcd import machine
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class NewCluster:
             return self._api
 
     def _connected(self, way: Way) -> HttpApi:
-        host, port = way.address, PORT
+        host, port = way.address, API_PORT
         self._through = None
         if not answers(host, port):
-            host, port = self._through = self._stack.enter_context(way.node.forward("127.0.0.1", PORT))
+            host, port = self._through = self._stack.enter_context(way.node.forward("127.0.0.1", API_PORT))
         shown = f"[{host}]" if ":" in host else host
         return connect(machine.access(way.node, way.kubeconfig, f"https://{shown}:{port}"), ALONE)

@@ -11,7 +11,7 @@ from drkit.restore.cnpg.primary import InPrimary
 from drkit.restore.databases import Origin
 from drkit.restore.engine.action import Action
 from drkit.restore.rebuild_plan import IN_POD
-from drkit.restore.run import DATABASES, SIDE_BY_SIDE, STATISTICS, read_globals
+from drkit.restore.run import DATABASES, SIDE_BY_SIDE, of_loaded, read_globals
 from drkit.restore.target import Place
 from drkit.restore.waking import postgres_cluster
 
@@ -41,10 +41,7 @@ class PodDatabases:
             plan.ROLES: Action(self._make_roles),
             plan.CREATE: Action(self._create, DATABASES),
             plan.LOAD: Action(self._load, DATABASES),
-            plan.ANALYZE: Action(lambda call: databases.analyze(self._place(call)), STATISTICS),
-            plan.PROVE: Action(lambda call: databases.prove(self._place(call)), DATABASES),
-            plan.PUBLISH: Action(lambda call: databases.publish(self._place(call)), DATABASES),
-            plan.SETTINGS: Action(self._put_back_properties, DATABASES),
+            **of_loaded(self._place),
         }
         return {f"{IN_POD}{name}": action for name, action in found.items()}
 
@@ -64,10 +61,6 @@ class PodDatabases:
         staging = self._means.config.staging or Path(gettempdir())
         origin = Origin(self._means.vaults[place.source.vault], None, staging, call.task)
         databases.loading(place, origin, sessions=self._sessions, resumed=call.begun_before)
-
-    def _put_back_properties(self, call: Call) -> None:
-        for difference in databases.put_back_properties(self._place(call)):
-            call.warn(difference)
 
     def _place(self, call: Call) -> Place:
         details = call.step.details

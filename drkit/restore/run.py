@@ -18,7 +18,7 @@ from drkit.restore.stream import feed
 from drkit.restore.target import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from drkit.config.model import Config
@@ -80,10 +80,7 @@ class DatabaseRestore:
                 plan.ROLES: Action(self._make_roles),
                 plan.CREATE: Action(self._create, DATABASES),
                 plan.LOAD: Action(self._load, DATABASES),
-                plan.ANALYZE: Action(lambda call: databases.analyze(self._place(call.step)), STATISTICS),
-                plan.PROVE: Action(lambda call: databases.prove(self._place(call.step)), DATABASES),
-                plan.PUBLISH: Action(lambda call: databases.publish(self._place(call.step)), DATABASES),
-                plan.SETTINGS: Action(self._put_back_properties, DATABASES),
+                **of_loaded(lambda call: self._place(call.step)),
             }
 
     def _open_ahead(self, stack: ExitStack, history: History) -> None:
@@ -135,10 +132,6 @@ class DatabaseRestore:
         sessions = max(1, SIDE_BY_SIDE // len(self._steps(plan.LOAD)))
         databases.loading(place, origin, sessions=sessions, resumed=call.begun_before)
 
-    def _put_back_properties(self, call: Call) -> None:
-        for difference in databases.put_back_properties(self._place(call.step)):
-            call.warn(difference)
-
     def _steps(self, action: str) -> Sequence[Step]:
         return [step for step in self._plan.steps if step.action == action]
 
@@ -150,6 +143,21 @@ class DatabaseRestore:
 
     def _at(self, dsn: Dsn) -> ByDsn:
         return ByDsn(dsn, None, tuple(self._config.postgresql.bin_dirs))
+
+
+def of_loaded(place: Callable[[Call], Place]) -> dict[str, Action]:
+    """What is done with a database that is loaded, by the names of the plan's actions; the same wherever it is."""
+
+    def put_back_properties(call: Call) -> None:
+        for difference in databases.put_back_properties(place(call)):
+            call.warn(difference)
+
+    return {
+        plan.ANALYZE: Action(lambda call: databases.analyze(place(call)), STATISTICS),
+        plan.PROVE: Action(lambda call: databases.prove(place(call)), DATABASES),
+        plan.PUBLISH: Action(lambda call: databases.publish(place(call)), DATABASES),
+        plan.SETTINGS: Action(put_back_properties, DATABASES),
+    }
 
 
 def read_globals(vault: Vault, source: SourceEntry) -> str:

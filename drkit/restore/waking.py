@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from drkit.cluster.cnpg import PostgresCluster
+from drkit.cluster.k3s import API_PORT
 from drkit.datastore.look import Kind
 from drkit.errors import RestoreFailed
 from drkit.restore import rebuild_plan
@@ -123,7 +124,9 @@ class Waking:
             cluster.set_labels(api, node, self._setups.of(name, call).labels)
         first = self._machines.first
         path, address = self._setups.of(first, call).kubeconfig, self._machines.made(first, call).address
-        call.note(f"the new kubeconfig is {path} on {nodes[first]}; its server for others is https://{address}:6443")
+        call.note(
+            f"the new kubeconfig is {path} on {nodes[first]}; its server for others is https://{address}:{API_PORT}"
+        )
 
     def _wait(self, call: Call, nodes: Iterable[str]) -> None:
         """Wait until they are ready, all but for a network that can only be applied once they are there."""

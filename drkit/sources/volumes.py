@@ -6,26 +6,24 @@ from typing import TYPE_CHECKING
 
 from drkit.cluster import volumes
 from drkit.errors import SourceFailed
-from drkit.sources import cluster as clusters
 from drkit.sources.cnpg import CnpgDatabaseSource, FailedSource
+from drkit.sources.manifests import ManifestsSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from drkit.cluster.kube import Api, Object
     from drkit.cluster.volumes import Volume
-    from drkit.config.model import Config
     from drkit.sources.port import Source
 
 
-def uncovered(config: Config, sources: Iterable[Source]) -> tuple[list[Volume], list[str]]:
+def uncovered(sources: Collection[Source]) -> tuple[list[Volume], list[str]]:
     """The volumes, and what to warn of: that they could not be listed.
 
     Args:
-        config: where no kubeconfig is, there are no volumes to speak of.
-        sources: all that the configuration means.
+        sources: all that the configuration means; where no API is among them, there are no volumes to speak of.
     """
-    kube = clusters.connect(config.cluster)
+    kube = next((each.api for each in sources if isinstance(each, ManifestsSource)), None)
     if kube is None:
         return [], []
     # A database that cannot be read this time is a source all the same, and its failure is said elsewhere.

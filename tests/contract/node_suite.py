@@ -6,7 +6,11 @@ import hashlib
 import http.client
 import itertools
 import os
+import shutil
 import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.errors import SourceFailed, VerificationFailed
+from drkit.lab import box as boxes
 from drkit.process import DeadlineExceeded
 from tests.lab.waiting import until
 
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from drkit.cluster.node import Node, Output
+    from drkit.lab.box import LabBox
 
 MARK = "31415"
 """Seconds that no other program sleeps: programs of these tests are found by it."""
@@ -244,3 +250,16 @@ def over_ssh(address: str, user: str, key: str, known_hosts: str, port: int) -> 
         f"node = SshNode('server-1', {address!r}, Ssh(user={user!r}, key=Path({key!r}),"
         f" known_hosts=Path({known_hosts!r}), port={port}))"
     )
+
+
+@contextmanager
+def shell_host() -> Iterator[LabBox]:
+    """An sshd on loopback that gives its user a shell, as a machine's own does."""
+    directory = Path(tempfile.mkdtemp(prefix="drkit-host-"))
+    directory.chmod(0o755)
+    try:
+        with boxes.box(directory) as running:
+            (running.directory / "authorized_keys").write_text(running.key.with_suffix(".pub").read_text())
+            yield running
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -9,7 +9,6 @@ import signal
 import socket
 import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,11 +19,12 @@ from drkit.cluster.ssh import SshNode
 from drkit.config.model import Ssh
 from drkit.errors import NodeUnreachable
 from drkit.lab import box as boxes
-from tests.contract.node_suite import NodeSuite, drain, over_ssh, shell
+from tests.contract.node_suite import NodeSuite, drain, over_ssh, shell, shell_host
 from tests.lab.processes import command_line, descendants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from drkit.lab.box import LabBox
 
@@ -34,14 +34,8 @@ USER = pwd.getpwuid(os.geteuid()).pw_name
 @pytest.fixture(scope="module")
 def host() -> Iterator[LabBox]:
     """An sshd on loopback that gives its user a shell."""
-    directory = Path(tempfile.mkdtemp(prefix="drkit-node-"))
-    directory.chmod(0o755)
-    try:
-        with boxes.box(directory) as running:
-            (running.directory / "authorized_keys").write_text(running.key.with_suffix(".pub").read_text())
-            yield running
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with shell_host() as running:
+        yield running
 
 
 def settings_of(host: LabBox, **changed: object) -> Ssh:

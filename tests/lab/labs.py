@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.site import DRKIT, Ran
+from tests.lab.site import DRKIT, Ran, finish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,13 +49,7 @@ class LabUser:
 
 def ended(child: subprocess.Popen[str]) -> Ran:
     """Wait for a started command."""
-    try:
-        out, err = child.communicate(timeout=COLD_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        out, err = child.communicate()
-        raise AssertionError(f"did not end within {COLD_SECONDS} s\n{out}\n{err}") from None
-    return Ran(child.returncode, out, err)
+    return finish(child, COLD_SECONDS)
 
 
 def ssh(lab: dict[str, Any], node: str, *command: str) -> Ran:

@@ -15,7 +15,7 @@ from drkit.lab import containers, machines
 from drkit.lab.workload import images
 from drkit.observe.progress import PlainReporter
 from tests.lab.labs import login
-from tests.lab.site import PASSPHRASE, Ran, Site
+from tests.lab.site import PASSPHRASE, Ran, Site, finish
 from tests.lab.waiting import until
 
 if TYPE_CHECKING:
@@ -137,15 +137,9 @@ def _spare(engine: DockerClient, topology: Topology, lab: Lab, name: str) -> Any
     return made
 
 
-def ended(child: subprocess.Popen[str], seconds: float = RESTORE_SECONDS) -> Ran:
+def ended(child: subprocess.Popen[str]) -> Ran:
     """Wait for a started command."""
-    try:
-        out, err = child.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        out, err = child.communicate()
-        raise AssertionError(f"did not end within {seconds} s\n{out}\n{err}") from None
-    return Ran(child.returncode, out, err)
+    return finish(child, RESTORE_SECONDS)
 
 
 def ask(address: str, host: str, key: str, text: str | None = None) -> str:

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drkit.lab import containers, traffic
@@ -22,7 +23,6 @@ from tests.runbooks import pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from docker import DockerClient
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 WHEN = "2026-03-01T04:00:00Z"
 """The time at which all was well, as the pages write it."""
-NODES = ("server-1", "agent-1")
 _SECONDS = 900.0
 _PAGES = pages()
 
@@ -71,7 +70,7 @@ class Scene:
 
     def env(self) -> dict[str, str]:
         """The owner's environment: ``drkit`` and ``kubectl`` are on the path."""
-        programs = f"{self.directory / 'bin'}:{os.path.dirname(DRKIT)}:{os.environ['PATH']}"  # noqa: PTH120 - a string
+        programs = f"{self.directory / 'bin'}:{Path(DRKIT).parent}:{os.environ['PATH']}"
         return {**self.user.env(), "PATH": programs, "HCLOUD_ENDPOINT": self.api.endpoint, "POINT": self.point}
 
     def equip(self) -> None:
@@ -110,7 +109,7 @@ class Scene:
 
     def blocks(self, page: str) -> list[Block]:
         """The commands of a page, with what stands for the owner's own values put in."""
-        return [type(each)(each.text.replace(WHEN, self.well), each.status) for each in _PAGES[page].blocks]
+        return [replace(each, text=each.text.replace(WHEN, self.well)) for each in _PAGES[page].blocks]
 
     def follow(self, page: str) -> list[Ran]:
         """Give all commands of a page, in their order; each ends as the page says."""

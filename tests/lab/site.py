@@ -147,12 +147,12 @@ class Site:
         return self.postgres.dsn(database).connect()
 
 
-def finish(child: subprocess.Popen[str]) -> Ran:
-    """Wait for a started command."""
+def finish(child: subprocess.Popen[str], seconds: float = _DEADLINE) -> Ran:
+    """Wait for a started command, so long."""
     try:
-        out, err = child.communicate(timeout=_DEADLINE)
+        out, err = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         child.kill()
         out, err = child.communicate()
-        raise AssertionError(f"did not end within {_DEADLINE} s\n{out}\n{err}") from None
+        raise AssertionError(f"did not end within {seconds} s\n{out}\n{err}") from None
     return Ran(child.returncode, out, err)

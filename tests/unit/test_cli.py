@@ -14,6 +14,8 @@ COMMANDS = [
     ("audit",),
     ("backup",),
     ("check",),
+    ("drill",),
+    ("drill", "list"),
     ("lab",),
     ("lab", "up"),
     ("lab", "status"),

@@ -52,6 +52,9 @@ class OldRecord:
     type: str
     values: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return " ".join((self.name, self.type, *(self.values or ("(there was none)",))))
+
 
 @dataclass(frozen=True)
 class Report:

@@ -83,8 +83,7 @@ def _remarks(report: Report) -> Iterator[str]:
     for text in report.reissue:
         yield f"to be reissued: {printable(text)}"
     for record in report.old_records:
-        values = record.values or ("(there was none)",)
-        yield f"old record, for going back: {printable(' '.join((record.name, record.type, *values)))}"
+        yield f"old record, for going back: {printable(str(record))}"
 
 
 def _end(report: Report) -> str:

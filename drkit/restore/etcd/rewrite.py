@@ -27,7 +27,6 @@ _TOKENS = ("token", "token-file", "agent-token", "agent-token-file")
 _DATASTORE = ("datastore-endpoint", "datastore-cafile", "datastore-certfile", "datastore-keyfile")
 _LEFT_ALONE = frozenset({"node-label", "node-taint", "node-ip", "node-external-ip", "node-name", "server"})
 _ANY = frozenset({"0.0.0.0", "::", "127.0.0.1", "::1"})  # noqa: S104 - nothing is bound: they stay what they are
-_PORT = 6443
 
 
 @dataclass(frozen=True)
@@ -212,9 +211,9 @@ def _host(server: str) -> str:
 
 def _port(server: str) -> int:
     try:
-        return urlsplit(server).port or _PORT
+        return urlsplit(server).port or k3s.API_PORT
     except ValueError:
-        return _PORT
+        return k3s.API_PORT
 
 
 def _server(machine: Machine, rebuild: Rebuild, said: _Said) -> None:

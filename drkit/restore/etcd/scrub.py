@@ -58,10 +58,10 @@ KINDS = (
     *WORKLOADS,
 )
 """What must be listed."""
-RECORD = CONFIG_MAPS.object_path("kube-system", RESTORE_RECORD)
-"""The ConfigMap that says which restore the cluster is of."""
 _OF_A_NODE = ".node-password.k3s"
 _KUBE_SYSTEM = "kube-system"
+RECORD = CONFIG_MAPS.object_path(_KUBE_SYSTEM, RESTORE_RECORD)
+"""The ConfigMap that says which restore the cluster is of."""
 _HOST = "kubernetes.io/hostname"
 _SELECTED = "volume.kubernetes.io/selected-node"
 _NO_FINALIZERS: Object = {"metadata": {"finalizers": None}}
@@ -157,13 +157,18 @@ def _record(listed: Listed, asked: Asked, lost: Iterable[Volume]) -> Iterator[Op
     there, fresh = _noted(listed, asked), _anew(listed, lost)
     if there is not None and fresh.keys() <= there.keys():
         return
-    record = {
+    noted = record(asked.restore, claims=json.dumps({**fresh, **(there or {})}))
+    yield Operation("apply", RECORD, f"ConfigMap {_KUBE_SYSTEM}/{RESTORE_RECORD}", noted)
+
+
+def record(restore: str, **more: str) -> Object:
+    """The ConfigMap that says which restore the cluster is of, and more."""
+    return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"namespace": _KUBE_SYSTEM, "name": RESTORE_RECORD},
-        "data": {"restore": asked.restore, "claims": json.dumps({**fresh, **(there or {})})},
+        "data": {"restore": restore, **more},
     }
-    yield Operation("apply", RECORD, f"ConfigMap {_KUBE_SYSTEM}/{RESTORE_RECORD}", record)
 
 
 def _anew(listed: Listed, lost: Iterable[Volume]) -> dict[str, Object]:
@@ -176,7 +181,7 @@ def _noted(listed: Listed, asked: Asked) -> dict[str, Object] | None:
     """The claims that this restore has noted; nothing where it has noted nothing yet."""
     for each in listed[CONFIG_MAPS]:
         data = each.get("data") or {}
-        if _name(each) == (_KUBE_SYSTEM, "drkit-restore") and data.get("restore") == asked.restore:
+        if _name(each) == (_KUBE_SYSTEM, RESTORE_RECORD) and data.get("restore") == asked.restore:
             found: dict[str, Object] = json.loads(data.get("claims", "{}"))
             return found
     return None

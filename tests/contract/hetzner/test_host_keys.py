@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import pwd
-import shutil
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,12 +13,13 @@ from ruamel.yaml import YAML
 
 from drkit.cluster.ssh import SshNode
 from drkit.config.model import Ssh
-from drkit.lab import box as boxes
 from drkit.providers import hostkeys, naming
+from tests.contract.node_suite import shell_host
 from tests.old_cluster import asked, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from drkit.lab.box import LabBox
     from drkit.lab.hcloud.memory import MemoryMachines
@@ -55,14 +53,8 @@ OWN_KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + by
 @pytest.fixture
 def fresh_host() -> Iterator[LabBox]:
     """An sshd on loopback, as a server's image has one."""
-    directory = Path(tempfile.mkdtemp(prefix="drkit-fresh-"))
-    directory.chmod(0o755)
-    try:
-        with boxes.box(directory) as running:
-            (running.directory / "authorized_keys").write_text(running.key.with_suffix(".pub").read_text())
-            yield running
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with shell_host() as running:
+        yield running
 
 
 def test_a_server_with_the_handed_over_key_is_believed(

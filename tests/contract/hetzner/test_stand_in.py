@@ -12,29 +12,12 @@ from hcloud.load_balancers import LoadBalancerTarget
 from hcloud.server_types import ServerType
 
 from drkit.lab.hcloud import serve
-from drkit.lab.hcloud.memory import MemoryMachines
-from drkit.lab.hcloud.serve import serving
+from tests.contract.hetzner.steps import TOKEN
 from tests.old_cluster import NODES, OTHER_KEY, build, client, there
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from drkit.lab.hcloud.memory import MemoryMachines
     from drkit.lab.hcloud.serve import StandIn
-
-TOKEN = "a-token-for-tests"
-
-
-@pytest.fixture
-def machines() -> MemoryMachines:
-    """Where its servers are."""
-    return MemoryMachines()
-
-
-@pytest.fixture
-def api(machines: MemoryMachines) -> Iterator[StandIn]:
-    """It, with an empty project."""
-    with serving(machines, TOKEN) as running:
-        yield running
 
 
 def order(api: StandIn, **trouble: Any) -> requests.Response:

@@ -1,0 +1,1 @@
+"""Drills: what needs no cluster."""
