@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drkit.drill import raw
 from drkit.state import state_dir
@@ -72,12 +72,20 @@ def newest() -> dict[str, Past]:
     return found
 
 
-def _read(run: str, path: Path) -> Past | None:
+def newest_verdicts() -> list[Any]:
+    """The newest verdict on each scenario that has one, as ``Verdict.as_json()`` gave it."""
+    return [_document(directory() / f"{past.run}{VERDICT}") for past in newest().values()]
+
+
+def _document(path: Path) -> Any:
+    """What is in a file; None where it is no document."""
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            return None
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= _LARGEST_BYTES else None
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def _read(run: str, path: Path) -> Past | None:
+    document = _document(path)
     outcome = raw.text(document, "outcome")
     return Past(run, raw.text(document, "cluster"), raw.text(document, "started"), outcome) if outcome else None

@@ -12,10 +12,12 @@ from drkit.cluster import cnpg
 from drkit.cluster.server import InPod
 from drkit.config import secrets
 from drkit.config.model import DsnDatabase
+from drkit.drill import history
 from drkit.errors import ConfigurationError, DrkitError, NoRepository, SourceFailed
 from drkit.points import catalogue as catalogues
 from drkit.posture import facts, kept
 from drkit.posture import objects as at
+from drkit.posture.drilled import drilled
 from drkit.posture.servers import with_servers
 from drkit.posture.snapshot import (
     BACKUPS,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from drkit.cluster.kube import Kube, Object
+    from drkit.cluster.kube import Api, Kube, Object
     from drkit.config.model import Cluster, Config
     from drkit.points.catalogue import Catalogue
     from drkit.points.descriptor import Descriptor
@@ -64,9 +66,7 @@ def live(config: Config, now: datetime) -> Snapshot:
         raise ConfigurationError(
             "cluster.kubeconfig: the audit asks the cluster's API", "or judge a backup: --point ID"
         )
-    listed = _listed(api)
-    snapshot = Snapshot(taken=now, listed=listed, unknown={DRILLS: NO_DRILL})
-    snapshot = _with_provider(snapshot, config.cluster)
+    snapshot = _with_drills(with_provider(objects(api, now), config.cluster), config.cluster.name)
     snapshot = with_servers(snapshot, config.cluster)
     snapshot = replace(
         snapshot, certificates=(*snapshot.certificates, *_served(api, snapshot.of("ingresses.networking.k8s.io")))
@@ -74,16 +74,31 @@ def live(config: Config, now: datetime) -> Snapshot:
     return _with_lag(snapshot, api)
 
 
-def _listed(api: Kube) -> dict[str, tuple[Object, ...]]:
-    found = {}
+def objects(api: Api, now: datetime) -> Snapshot:
+    """The cluster's objects, and nothing else.
+
+    Raises:
+        SourceFailed: the API does not answer, or refuses to list.
+    """
+    found: dict[str, tuple[Object, ...]] = {}
     for resource in api.discover().resources:
         kind = kind_of(resource)
         if kind in KINDS:
             found[kind] = tuple(each for page in api.pages(resource.path) for each in page["items"])
-    return found
+    return Snapshot(taken=now, listed=found, unknown={DRILLS: NO_DRILL})
 
 
-def _with_provider(snapshot: Snapshot, cluster: Cluster) -> Snapshot:
+def _with_drills(snapshot: Snapshot, cluster: str) -> Snapshot:
+    """The same, with what the newest drill of each scenario measured."""
+    found = tuple(each for verdict in history.newest_verdicts() for each in drilled(verdict, cluster))
+    if not found:
+        return snapshot
+    known = {name: why for name, why in snapshot.unknown.items() if name != DRILLS}
+    return replace(snapshot, drills=found, unknown=known)
+
+
+def with_provider(snapshot: Snapshot, cluster: Cluster) -> Snapshot:
+    """The same, with what of the provider's project belongs to the cluster; why not, where it cannot be asked."""
     if cluster.token is None:
         return snapshot.without([PROVIDER, BALANCER], "no cluster.token: the provider was not asked")
     nodes = sorted((topology_nodes.from_api(node) for node in snapshot.of("nodes")), key=lambda each: str(each["name"]))

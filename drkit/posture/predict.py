@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from drkit.drill.values import HTTP, KUBE_API, SQL_READ, SQL_WRITE, TCP
+from drkit.drill.values import CONTROL, HTTP, KUBE_API, SQL_READ, SQL_WRITE, TCP
 from drkit.posture import predict_sql, predict_web
 from drkit.posture.paths import (
     DRAINED,
@@ -17,9 +17,11 @@ from drkit.posture.paths import (
     NODE_ISOLATED,
     POD_DELETED,
     POOLER,
+    RO,
     RW,
     TARGET_REMOVED,
     Failure,
+    R,
     Target,
     predicted,
 )
@@ -80,29 +82,29 @@ def failure_of(settings: Settings, injection: Injection) -> Failure | None:
     return Failure(kind, pod_of=max(owners, key=len), lasts=injection.lasts) if owners else None
 
 
-def target_of(settings: Settings, probe: Probe, *, database: str = "", route: str = "", server: str = "") -> Target:
-    """Whom a drill's probe asks.
-
-    Args:
-        settings: the cluster's.
-        probe: the probe; of pages and ports, ``where`` is a URL or ``host:port``.
-        database: of sql: ``namespace/name``; the only one there is, where it is left out.
-        route: likewise: ``pooler``, ``rw``, ``ro`` or ``r``; by default the pooler, where there is one.
-        server: of kube-api: the node whose server is asked.
-    """
+def target_of(settings: Settings, probe: Probe) -> Target:
+    """Whom a drill's probe asks, by its options (``drkit.drill.choose_probes`` says which there are)."""
     if probe.kind in {SQL_READ, SQL_WRITE}:
-        named = database or (str(settings.databases[0]) if len(settings.databases) == 1 else "")
-        pooled = any(each.database == named for each in settings.poolers)
-        return Target(probe.kind, database=named, route=route or (POOLER if pooled else RW))
+        database = probe.options.get("cluster", "")
+        return Target(probe.kind, database=database, route=_route(settings, database, probe.options.get("service", "")))
     if probe.kind == KUBE_API:
-        return Target(KUBE_API, server=server)
+        host = urlsplit(probe.options.get("server", "")).hostname or ""
+        return Target(KUBE_API, server=dict(settings.addresses).get(host, ""))
     if probe.kind in {HTTP, TCP}:
         return _page(settings, probe)
     return Target(probe.kind)
 
 
+def _route(settings: Settings, database: str, service: str) -> str:
+    """By which of a cluster's services it is asked; all are ``namespace/name``."""
+    if any(service == f"{each.namespace}/{each.name}" for each in settings.poolers):
+        return POOLER
+    return {f"{database}-ro": RO, f"{database}-r": R}.get(service, RW)
+
+
 def _page(settings: Settings, probe: Probe) -> Target:
-    address = urlsplit(probe.where if "://" in probe.where else f"tcp://{probe.where}")
+    asked = probe.options.get("url") or f"tcp://{probe.options.get('address', '')}"
+    address = urlsplit(asked)
     try:
         port = address.port or _PORTS.get(address.scheme, 0)
     except ValueError:
@@ -116,19 +118,19 @@ def _page(settings: Settings, probe: Probe) -> Target:
     return Target(probe.kind, workload=chosen[0].workload if chosen else "", port=balanced)
 
 
-def for_drill(settings: Settings, drill: Drill, targets: Mapping[str, Target]) -> dict[str, Any]:
+def for_drill(settings: Settings, drill: Drill) -> dict[str, Any]:
     """What is expected of a drill's probes, by name, as the record's first entry has it.
 
     Only of drills with one fault, of which something is known: two in a row would need what the first has changed.
 
     Args:
         settings: the cluster's.
-        drill: the drill.
-        targets: whom its probes ask, by the probe's name; one that lacks is not predicted.
+        drill: the drill; its control probe asks nobody, and is not predicted.
     """
     if len(drill.injections) != 1:
         return {}
     failure = failure_of(settings, drill.injections[0])
     if failure is None:
         return {}
-    return {name: predict(settings, target, failure).as_json() for name, target in targets.items()}
+    asking = [each for each in drill.probes if each.kind != CONTROL]
+    return {each.name: predict(settings, target_of(settings, each), failure).as_json() for each in asking}

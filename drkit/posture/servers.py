@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from drkit.posture.snapshot import CERTIFICATES, DATASTORE, ETCD, Certificate, E
 from drkit.process import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from drkit.cluster.members import Member
     from drkit.cluster.node import Node
@@ -57,6 +58,15 @@ def with_servers(snapshot: Snapshot, cluster: Cluster) -> Snapshot:
     lacking += [] if snapshot.etcd or snapshot.datastore not in {"", "embedded-etcd"} else [ETCD]
     lacking += [] if snapshot.certificates else [CERTIFICATES]
     return snapshot.without(lacking, why)
+
+
+def with_words(snapshot: Snapshot, hosts: Iterable[Node]) -> Snapshot:
+    """The same, with what k3s was told on these hosts; those that cannot be asked are left out."""
+    found = {}
+    for node in hosts:
+        with suppress(DrkitError, DeadlineExceeded):
+            found[node.name] = told.words(look.collect(node, _TOLD), k3s.SERVER_UNIT)
+    return replace(snapshot, told=found)
 
 
 @dataclass

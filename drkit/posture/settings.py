@@ -182,6 +182,7 @@ class Settings:
         etcd: how many of the servers are members of an embedded etcd.
         election: after which silence etcd elects another leader.
         dns_ttl: how long names may be remembered that lead to the cluster.
+        addresses: addresses of nodes, each with the node's name.
     """
 
     version: str
@@ -197,6 +198,7 @@ class Settings:
     poolers: tuple[Pooler, ...] = ()
     operator: Operator | None = None
     dns_ttl: Setting | None = None
+    addresses: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""

@@ -13,11 +13,13 @@ from drkit.backup.run import Run
 from drkit.cli.main import app
 from drkit.clock import SystemClock
 from drkit.cluster.api import connect
+from drkit.drill.values import Drill, Injection, Probe
 from drkit.errors import NoSuchPoint
 from drkit.observe.progress import PlainReporter
 from drkit.points.signing import verifier
 from drkit.posture.archived import from_point
 from drkit.posture.audit import audit
+from drkit.posture.expect import expected
 from drkit.sources.topology import TopologySource
 from tests.contract.api_server import resource
 from tests.contract.cluster_site import ClusterSite, cluster_site
@@ -71,6 +73,17 @@ def test_a_point_without_manifests_is_no_cluster(site: ClusterSite) -> None:
     sealed = run.execute([TopologySource(connect(site.api.access), (), None)]).descriptor
     with pytest.raises(NoSuchPoint, match="no manifests"):
         from_point(site.points().find(sealed.id), {"cluster": site.vault}, verifier(site.config))
+
+
+def test_a_drill_begins_with_what_is_expected_of_it(site: ClusterSite) -> None:
+    """From the cluster's own objects, each probe has a window with its error and parts."""
+    page = Probe("page", "http", "", 0.2, 2.0, 15.0, options={"url": "https://docfast.example/"})
+    fault = Injection("power-off", "k3s-w1", 1.0, 60.0)
+    drill = Drill("worker-down", "", 5.0, (page,), (fault,), 5, 60.0)
+    found = expected(connect(site.api.access), (), site.config.cluster, drill)
+    assert set(found) == {"page"}
+    assert (found["page"]["seconds"], found["page"]["error"]) == (48.5, 8.5)
+    assert [name for name, _ in found["page"]["parts"]] == ["detection", "endpoint removal"]
 
 
 def test_the_command_judges_a_live_cluster(site: ClusterSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

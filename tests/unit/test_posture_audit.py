@@ -22,11 +22,12 @@ from drkit.cli.main import app
 from drkit.drill.values import PROBE_KINDS
 from drkit.posture import facts, told
 from drkit.posture.audit import audit
+from drkit.posture.drilled import drilled
 from drkit.posture.levels import TITLES, level
 from drkit.posture.report import page, text
 from drkit.posture.report.sarif import sarif
 from drkit.posture.rules import RULES
-from drkit.posture.snapshot import BACKUPS
+from drkit.posture.snapshot import BACKUPS, Drilled
 from tests.unit.posture_changes import config_map, put
 from tests.unit.posture_cluster import NOW, hardened, node, snapshot
 
@@ -209,6 +210,31 @@ def test_a_browser_shows_it_within_its_window(tmp_path: Path, width: int) -> Non
     assert found is not None, dumped[-2000:]
     said = json.loads(found[1])
     assert (said["wide"] <= 0, said["bars"] > 10, said["over"]) == (True, True, 0)
+
+
+def test_past_drills_are_compared_with_what_was_predicted_for_them() -> None:
+    """New connections of valid runs of this cluster count; a long-lived session, and what had no prediction, do not."""
+    series: dict[str, Any] = {
+        "probe": "page",
+        "session": False,
+        "every": 0.2,
+        "longest": 31.0,
+        "predicted": 20.0,
+        "predicted_error": 5.0,
+        "outages": [{"error": 0.2}, {"error": 0.4}],
+    }
+    verdict: dict[str, Any] = {
+        "run": "20260301T030000Z-worker-down",
+        "cluster": "docfast",
+        "outcome": "exceeded",
+        "series": [series, {**series, "session": True}, {**series, "probe": "dns", "predicted": None}],
+    }
+    found = tuple(drilled(verdict, "docfast"))
+    assert found == (Drilled("20260301T030000Z-worker-down", "page", 20.0, 5.0, 31.0, 0.4),)
+    judged = audit(hardened(drills=found), "docfast")
+    assert [finding.what for _, finding in judged.findings()] == ["drill 20260301T030000Z-worker-down, page"]
+    for other in ({**verdict, "outcome": "invalid"}, {**verdict, "cluster": "another"}, None, [], {"series": 1}):
+        assert list(drilled(other, "docfast")) == []
 
 
 def test_rules_are_listed_without_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

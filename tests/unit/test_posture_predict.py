@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drkit.drill.values import Drill, Injection, Probe
+from drkit.drill.values import CONTROL_PROBE, Drill, Injection, Probe
 from drkit.drill.verdict import PARTS
 from drkit.errors import UsageError
 from drkit.lab.balancer import INGRESS
 from drkit.lab.balancer import Setting as LabSetting
 from drkit.posture import paths, windows
 from drkit.posture.paths import DRAINED, NODE_DOWN, NODE_ISOLATED, POD_DELETED, TARGET_REMOVED, Failure, Target
-from drkit.posture.predict import for_drill, predict, target_of
+from drkit.posture.predict import failure_of, for_drill, predict, target_of
 from drkit.posture.reading import settings
 from drkit.posture.reading.balancers import lab_checks
 from drkit.posture.whatif import KEYS, what_if
@@ -328,25 +329,38 @@ def test_every_probe_and_failure_has_a_prediction_whose_parts_add_up(kind: str, 
         assert set(found.as_json()) == {"seconds", "error", "parts"}
 
 
+def asked(kind: str, **options: str) -> Probe:
+    """A probe."""
+    return Probe(kind, kind, "", 0.2, 2.0, 15.0, options=options)
+
+
 def test_a_drill_gets_a_prediction_for_each_of_its_probes() -> None:
-    """Probes are led to what answers them: by the Ingress of a host, the pooler of a database."""
+    """Probes are led to what answers them: by the Ingress of a host, the service of a database, a server's address."""
     found = settings(snapshot())
-    page = Probe("page", "http", "https://docfast.example/health", 0.2, 2.0, 15.0)
-    write = Probe("write", "sql-write", "10.0.0.2:5432/drkit_drill", 0.2, 2.0, 60.0)
+    page = asked("http", url="https://docfast.example/health", address="127.0.0.1:8443")
+    write = asked("sql-write", cluster="postgres/main-db", service="postgres/main-db-pooler")
     assert target_of(found, page) == PAGE
     assert target_of(found, write) == Target("sql-write", database="postgres/main-db", route="pooler")
+    for service, route in (("rw", "rw"), ("ro", "ro"), ("r", "r")):
+        read = asked("sql-read", cluster="postgres/main-db", service=f"postgres/main-db-{service}")
+        assert target_of(found, read).route == route
+    assert target_of(found, asked("kube-api", server="https://10.0.0.2:6443")).server == "k3s-mgr"
+    assert target_of(found, asked("tcp", address="192.0.2.9:443")).port == 443
     drill = Drill(
         scenario="worker-down",
         title="",
-        probes=(page, write),
+        probes=(page, write, CONTROL_PROBE),
         injections=(Injection("power-off", "k3s-w1", 5.0, 60.0),),
         steady_seconds=5.0,
         needed=5,
         settle_seconds=300.0,
     )
-    targets = {each.name: target_of(found, each) for each in drill.probes}
-    assert set(for_drill(found, drill, targets)) == {"page", "write"}
-    assert for_drill(found, drill, targets)["page"] == predict(found, PAGE, Failure(NODE_DOWN, "k3s-w1")).as_json()
+    assert set(for_drill(found, drill)) == {"http", "sql-write"}
+    assert for_drill(found, drill)["http"] == predict(found, PAGE, Failure(NODE_DOWN, "k3s-w1")).as_json()
+    unknown = dataclasses.replace(drill, injections=(Injection("slow-network", "k3s-w1", 5.0, 60.0),))
+    assert for_drill(found, unknown) == {}
+    deleted = Injection("delete-pod", "docfast/docfast-6f9c-x2", 5.0, 60.0)
+    assert failure_of(found, deleted) == Failure(POD_DELETED, pod_of="docfast/docfast", lasts=60.0)
 
 
 def test_what_if_refuses_what_cannot_be() -> None:

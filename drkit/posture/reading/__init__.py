@@ -39,4 +39,5 @@ def settings(snapshot: Snapshot, checks: Sequence[Check] = ()) -> Settings:
         poolers=postgres.poolers(snapshot),
         operator=postgres.operator(snapshot, nodes.eviction(told)),
         dns_ttl=balancers.dns_ttl(snapshot),
+        addresses=nodes.addresses(listed),
     )

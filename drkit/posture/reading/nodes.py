@@ -41,6 +41,17 @@ def _annotated(node: Object) -> tuple[str, ...]:
     return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
+def addresses(nodes: Iterable[Object]) -> tuple[tuple[str, str], ...]:
+    """Every address of every node, with its name."""
+    found = {
+        (look.text(each, "address"), look.name(node))
+        for node in nodes
+        for each in look.items(node, "status", "addresses")
+        if look.text(each, "type") in {"InternalIP", "ExternalIP"}
+    }
+    return tuple(sorted(found))
+
+
 def version(nodes: Iterable[Object]) -> str:
     """That of the servers; the oldest where they differ, and of all nodes where no server is known."""
     listed = list(nodes)
