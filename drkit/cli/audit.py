@@ -96,14 +96,19 @@ def _audited(config_file: Path | None, point: str, wished: str) -> Audit:
 def _write(found: Audit, sarif_file: Path | None, html_file: Path | None) -> None:
     import json
 
+    from drkit.errors import UsageError
     from drkit.masking import mask
     from drkit.posture.report.page import html
     from drkit.posture.report.sarif import sarif
 
-    if sarif_file is not None:
-        sarif_file.write_text(mask(json.dumps(sarif(found), indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
-    if html_file is not None:
-        html_file.write_text(mask(html(found)), encoding="utf-8")
+    try:
+        if sarif_file is not None:
+            text = json.dumps(sarif(found), indent=2, ensure_ascii=False)
+            sarif_file.write_text(f"{mask(text)}\n", encoding="utf-8")
+        if html_file is not None:
+            html_file.write_text(mask(html(found)), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written: {error.strerror}", "name another file") from None
 
 
 def _print(found: Audit) -> None:

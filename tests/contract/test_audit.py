@@ -123,3 +123,5 @@ def test_the_command_judges_a_live_cluster(site: ClusterSite, tmp_path: Path, mo
     text = CliRunner().invoke(app, ["audit", "--config", str(config), "--what-if", "node.grace=16s"])
     assert "WINDOWS with node.grace=16s" in text.stdout
     assert CliRunner().invoke(app, ["audit", "--config", str(config), "--what-if", "moon=full"]).exit_code == 2
+    nowhere = ["audit", "--config", str(config), "--html", str(tmp_path / "no" / "page.html")]
+    assert CliRunner().invoke(app, nowhere).exit_code == 2

@@ -233,7 +233,8 @@ def test_past_drills_are_compared_with_what_was_predicted_for_them() -> None:
     assert found == (Drilled("20260301T030000Z-worker-down", "page", 20.0, 5.0, 31.0, 0.4),)
     judged = audit(hardened(drills=found), "docfast")
     assert [finding.what for _, finding in judged.findings()] == ["drill 20260301T030000Z-worker-down, page"]
-    for other in ({**verdict, "outcome": "invalid"}, {**verdict, "cluster": "another"}, None, [], {"series": 1}):
+    others: tuple[Any, ...] = ({**verdict, "outcome": "invalid"}, {**verdict, "cluster": "b"}, None, [], {"series": 1})
+    for other in others:
         assert list(drilled(other, "docfast")) == []
 
 
