@@ -7,10 +7,10 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 from drkit.drill.verdict import BALANCER, OTHER
-from drkit.posture.span import NOTHING, Span, longer
+from drkit.posture.span import NOTHING, Span, longer, shorter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 NODE_DOWN, NODE_ISOLATED, DRAINED = "node-down", "node-isolated", "drained"
 POD_DELETED, TARGET_REMOVED = "pod-deleted", "target-removed"
@@ -100,21 +100,26 @@ def until_undone(lasts: float, after: Span = NOTHING, share: float = 1.0) -> Pat
     return Path(((OTHER, Span(lasts, lasts) + after),), share, lasting=True)
 
 
-def predicted(paths: Sequence[Path]) -> Prediction:
+def predicted(paths: Sequence[Path], back: Span | None = None) -> Prediction:
     """What ways that are lost at the same time come to: the longest counts.
 
     Its parts are those of the longest way; where that is the load balancer's, what it takes longer than the longest
     other one, for meanwhile the other was in force as well.
+
+    Args:
+        paths: the ways.
+        back: when what failed is there again, by itself or by its undo: nothing fails for longer.
     """
     if not paths:
         return Prediction(0.0, 0.0)
-    whole = reduce(longer, (path.total for path in paths))
-    others = [path for path in paths if path.steps[-1][0] != BALANCER] or list(paths)
-    main = max(others, key=lambda path: path.total.middle)
-    parts = [(name, span.middle) for name, span in main.steps]
-    rest = whole.middle - main.total.middle
+    found = [(path, path.total if back is None or path.lasting else shorter(path.total, back)) for path in paths]
+    whole = reduce(longer, (total for _, total in found))
+    others = [each for each in found if each[0].steps[-1][0] != BALANCER] or found
+    main, total = max(others, key=lambda each: each[1].middle)
+    parts = list(_until(total.middle, main.steps))
+    rest = whole.middle - total.middle
     if rest > 0:
-        balanced = any(path.steps[-1][0] == BALANCER and path.total.high > main.total.high for path in paths)
+        balanced = any(path.steps[-1][0] == BALANCER and each.high > total.high for path, each in found)
         parts = _with(parts, BALANCER if balanced else parts[-1][0], rest)
     rounded = tuple((name, round(seconds, 3)) for name, seconds in parts if round(seconds, 3) > 0)
     succeeding = 1.0
@@ -127,6 +132,14 @@ def predicted(paths: Sequence[Path]) -> Prediction:
         lasting=any(path.lasting for path in paths),
         share=round(1 - succeeding, 3),
     )
+
+
+def _until(end: float, steps: Iterable[tuple[str, Span]]) -> Iterator[tuple[str, float]]:
+    """Steps as they come in the middle, until the end."""
+    at = 0.0
+    for name, span in steps:
+        yield name, max(0.0, min(span.middle, end - at))
+        at += span.middle
 
 
 def _with(parts: list[tuple[str, float]], name: str, seconds: float) -> list[tuple[str, float]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from drkit.drill.values import CONTROL, HTTP, KUBE_API, SQL_READ, SQL_WRITE, TCP
-from drkit.posture import predict_sql, predict_web
+from drkit.posture import predict_sql, predict_web, windows
 from drkit.posture.paths import (
     DRAINED,
     NODE_DOWN,
@@ -25,6 +25,7 @@ from drkit.posture.paths import (
     Target,
     predicted,
 )
+from drkit.posture.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,17 +52,25 @@ def predict(settings: Settings, target: Target, failure: Failure) -> Prediction:
     Raises:
         ValueError: there are no such probes.
     """
+    back = _back(failure)
     match target.kind:
         case "http" | "tcp":
-            return predicted(predict_web.page(settings, target, failure))
+            return predicted(predict_web.page(settings, target, failure), back)
         case "dns":
-            return predicted(predict_web.names(settings, failure))
+            return predicted(predict_web.names(settings, failure), back)
         case "kube-api":
-            return predicted(predict_web.api(settings, target, failure))
+            return predicted(predict_web.api(settings, target, failure), back)
         case "sql-read" | "sql-write":
-            return predicted(predict_sql.paths(settings, target, failure))
+            return predicted(predict_sql.paths(settings, target, failure), back)
         case other:
             raise ValueError(f"no probe asks {other}")
+
+
+def _back(failure: Failure) -> Span | None:
+    """When a node that was lost is there again; None where the failure is not one that lasts."""
+    if failure.kind not in {NODE_DOWN, NODE_ISOLATED}:
+        return None
+    return Span(failure.lasts, failure.lasts) + (windows.REBOOT if failure.kind == NODE_DOWN else windows.REMOVAL)
 
 
 def failure_of(settings: Settings, injection: Injection) -> Failure | None:

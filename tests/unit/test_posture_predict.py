@@ -143,6 +143,15 @@ def test_a_page_fails_until_balancer_and_endpoints_have_dropped_the_node() -> No
     assert quick.parts == (("detection", 7.5), ("endpoint removal", 1.0), ("load balancer check", 39.0))
 
 
+def test_nothing_fails_for_longer_than_its_node_is_away() -> None:
+    """A node that is back before its loss is noticed ends the window by coming back."""
+    found = predict(settings(snapshot()), PAGE, Failure(NODE_DOWN, "k3s-w1", lasts=10))
+    assert bounds(found) == (15, 50)
+    assert found.parts == (("detection", 32.5),)
+    cut_off = predict(settings(snapshot()), WRITE, Failure(NODE_ISOLATED, "k3s-w1", lasts=5))
+    assert bounds(cut_off) == (5, 7)
+
+
 def test_a_tuned_balancer_alone_does_not_make_a_page_quick() -> None:
     """Who tunes the check and not the grace period is told what goes on failing."""
     tuned = what_if(settings(snapshot()), "lb.interval=3s,lb.timeout=1s")
