@@ -17,7 +17,7 @@ FINDINGS = 23
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("audit", epilog=exits(3, 10, 11, 12, 13, 15, FINDINGS))(audit)
+    app.command("audit", epilog=exits(3, 10, 11, 12, 13, 15, 16, FINDINGS))(audit)
 
 
 @handled
@@ -80,6 +80,7 @@ def _audited(config_file: Path | None, point: str, wished: str) -> Audit:
     from drkit.posture.archived import from_point
     from drkit.posture.audit import audit as judged
     from drkit.posture.collect import live, with_backups
+    from drkit.posture.lab import checks
 
     setup = set_up(config_file)
     config = setup.config
@@ -90,7 +91,7 @@ def _audited(config_file: Path | None, point: str, wished: str) -> Audit:
         return judged(snapshot, config.cluster.name, chosen.id, wished)
     snapshot = live(config, SystemClock().now())
     snapshot = with_backups(snapshot, config, setup.vaults, setup.verifier)
-    return judged(snapshot, config.cluster.name, "live", wished)
+    return judged(snapshot, config.cluster.name, "live", wished, checks(config))
 
 
 def _write(found: Audit, sarif_file: Path | None, html_file: Path | None) -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from drkit.cluster.kube import Api, Kube, Object
-    from drkit.config.model import Cluster, Config
+    from drkit.config.model import Config
     from drkit.points.catalogue import Catalogue
     from drkit.points.descriptor import Descriptor
     from drkit.points.signing import Verifier
@@ -66,7 +66,7 @@ def live(config: Config, now: datetime) -> Snapshot:
         raise ConfigurationError(
             "cluster.kubeconfig: the audit asks the cluster's API", "or judge a backup: --point ID"
         )
-    snapshot = _with_drills(with_provider(objects(api, now), config.cluster), config.cluster.name)
+    snapshot = _with_drills(with_provider(objects(api, now), config), config.cluster.name)
     snapshot = with_servers(snapshot, config.cluster)
     snapshot = replace(
         snapshot, certificates=(*snapshot.certificates, *_served(api, snapshot.of("ingresses.networking.k8s.io")))
@@ -97,13 +97,16 @@ def _with_drills(snapshot: Snapshot, cluster: str) -> Snapshot:
     return replace(snapshot, drills=found, unknown=known)
 
 
-def with_provider(snapshot: Snapshot, cluster: Cluster) -> Snapshot:
+def with_provider(snapshot: Snapshot, config: Config) -> Snapshot:
     """The same, with what of the provider's project belongs to the cluster; why not, where it cannot be asked."""
-    if cluster.token is None:
+    token, key = config.cluster.token, "cluster.token"
+    if token is None:
+        token, key = config.drills.token, "drills.token"
+    if token is None:
         return snapshot.without([PROVIDER, BALANCER], "no cluster.token: the provider was not asked")
     nodes = sorted((topology_nodes.from_api(node) for node in snapshot.of("nodes")), key=lambda each: str(each["name"]))
     try:
-        project = hetzner.read(secrets.fetch(cluster.token, "cluster.token"), hetzner.endpoint())
+        project = hetzner.read(secrets.fetch(token, key), hetzner.endpoint())
     except SourceFailed as error:
         return snapshot.without([PROVIDER, BALANCER], error.message)
     around = select.belonging(project, {node["name"] for node in nodes}, topology_nodes.addresses(nodes))

@@ -12,7 +12,7 @@ from drkit.datastore import look
 from drkit.errors import DrkitError, SourceFailed
 from drkit.posture import facts, told
 from drkit.posture.snapshot import CERTIFICATES, DATASTORE, ETCD, Certificate, Etcd, Snapshot
-from drkit.process import DeadlineExceeded
+from drkit.process import DeadlineExceeded, tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,11 +29,12 @@ _TOLD: Final = (
     k3s.CONFIG,
     k3s.parts_of(k3s.CONFIG),
 )
-_METRICS: Final = (
-    "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
-    "--cacert", f"{_TLS}/etcd/server-ca.crt", "--cert", f"{_TLS}/etcd/client.crt", "--key", f"{_TLS}/etcd/client.key",
-    "https://127.0.0.1:2379/metrics",
-)  # fmt: skip
+_METRICS: Final = f"""
+curl --silent --fail --max-time 5 http://127.0.0.1:2381/metrics ||
+exec curl --silent --show-error --fail --max-time 10 --cacert {_TLS}/etcd/server-ca.crt \\
+    --cert {_TLS}/etcd/client.crt --key {_TLS}/etcd/client.key https://127.0.0.1:2379/metrics
+"""
+"""k3s has etcd tell its figures on a port of its own, on loopback alone, and to who has a client's certificate."""
 _SECONDS: Final = 30.0
 
 
@@ -88,7 +89,7 @@ def _asked(machine: Member, cluster: Cluster) -> _Server:
         found.datastore = str(look.decide(look.look(node)))
         found.certificates = tuple(facts.certificates(machine.name, look.collect(node, _CERTIFICATES)))
         if found.datastore == "embedded-etcd":
-            found.etcd = facts.etcd(machine.name, _ran(node, _METRICS))
+            found.etcd = facts.etcd(machine.name, _ran(node, ("sh", "-c", _METRICS)))
     except (DrkitError, DeadlineExceeded) as error:
         said = error.message if isinstance(error, DrkitError) else str(error)
         found.problem = said if machine.name in said else f"{machine.name}: {said}"
@@ -98,5 +99,5 @@ def _asked(machine: Member, cluster: Cluster) -> _Server:
 def _ran(node: Node, argv: Sequence[str]) -> str:
     done = node.run(argv, deadline=_SECONDS)
     if done.status != 0:
-        raise SourceFailed(f"{node.name}: {argv[0]} ended with status {done.status}")
+        raise SourceFailed(f"{node.name}: etcd's figures cannot be read: {tail(done.stderr)}")
     return done.stdout.decode(errors="replace")

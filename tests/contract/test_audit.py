@@ -80,7 +80,7 @@ def test_a_drill_begins_with_what_is_expected_of_it(site: ClusterSite) -> None:
     page = Probe("page", "http", "", 0.2, 2.0, 15.0, options={"url": "https://docfast.example/"})
     fault = Injection("power-off", "k3s-w1", 1.0, 60.0)
     drill = Drill("worker-down", "", 5.0, (page,), (fault,), 5, 60.0)
-    found = expected(connect(site.api.access), (), site.config.cluster, drill)
+    found = expected(connect(site.api.access), (), site.config, drill)
     assert set(found) == {"page"}
     assert (found["page"]["seconds"], found["page"]["error"]) == (48.5, 8.5)
     assert [name for name, _ in found["page"]["parts"]] == ["detection", "endpoint removal"]
