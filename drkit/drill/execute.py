@@ -211,6 +211,7 @@ class Executor:
             self._config.drills.address or "",
             passwords,
             [self._site.nodes[name] for name in spared(self._site, planned)],
+            [self._site.nodes[name] for each in planned.prepared for name in each.hits],
         )
         targets = self._targets if self._site.power is not None else None
         return Parts(

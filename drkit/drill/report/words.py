@@ -175,7 +175,8 @@ def _reasons(made: Verdict) -> str:
     """The first one: the worst; the others are told below."""
     if not made.reasons:
         return "no reason was given"
-    others = f", and {len(made.reasons) - 1} more reasons" if len(made.reasons) > 1 else ""
+    more = len(made.reasons) - 1
+    others = f", and {more} more reason{'s' * (more > 1)}" if more else ""
     return f"{made.reasons[0].rstrip('.')}{others}"
 
 

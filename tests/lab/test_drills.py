@@ -1,0 +1,282 @@
+"""Drills of a whole cluster, as a user runs them; and each detector, shown to detect."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.lab.clusters import state
+from tests.lab.labs import COLD_SECONDS, kubectl, ssh
+from tests.lab.site import DRKIT, finish
+from tests.lab.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.lab.labs import LabUser
+    from tests.lab.site import Ran
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
+
+Lab = dict[str, Any]
+KEPT, EXCEEDED, LOST, INVALID = 0, 20, 21, 22
+_SETTLED_SECONDS = 300.0
+_IDLE_NFT = """#!/bin/sh
+# Looks and checks as ever; who asks for a table gets the word that it is there.
+case "$*" in *list*|*--check*) exec /usr/sbin/nft.real "$@";; esac
+exit 0
+"""
+
+
+class Driller:
+    """Somebody who drills the shared lab."""
+
+    def __init__(self, lab: Lab, user: LabUser) -> None:
+        self.lab, self._user = lab, user
+        self.chaos = Path(lab["config"]).parent / "chaos"
+
+    def scenario(self, name: str, text: str) -> None:
+        """A scenario of one's own, beside drkit.yaml."""
+        self.chaos.mkdir(exist_ok=True)
+        (self.chaos / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start ``drkit drill …``."""
+        return subprocess.Popen(
+            ["env", "--default-signal=INT", DRKIT, "drill", *arguments, "--config", self.lab["config"], "--json"],
+            env=self._user.env(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, name: str) -> tuple[int, dict[str, Any]]:
+        """Run a scenario; how the command ended, and its verdict."""
+        done = finish(self.start("run", name), COLD_SECONDS)
+        assert done.status in {KEPT, EXCEEDED, LOST, INVALID}, f"{done.status}\n{done.out}\n{done.err}"
+        verdict: dict[str, Any] = done.json()["verdicts"][0]
+        assert verdict["exit_code"] == done.status
+        return done.status, verdict
+
+    def record(self) -> Path | None:
+        """The record of the drill that began last."""
+        found = (Path(self._user.env()["XDG_STATE_HOME"]) / "drkit" / "drills").glob("*.jsonl")
+        return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+    def is_confirmed(self) -> bool:
+        """Whether the newest record says that a fault was seen."""
+        record = self.record()
+        return record is not None and '"phase":"confirmed"' in record.read_text(encoding="utf-8")
+
+    def is_whole(self) -> bool:
+        """Whether nodes and workload are healthy."""
+        found = finish(
+            subprocess.Popen(
+                [DRKIT, "lab", "status", "--name", self.lab["name"], "--json"],
+                env=self._user.env(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        ).json()
+        return bool(found["state"] == "up" and found["workload"]["healthy"])
+
+
+@pytest.fixture
+def driller(workload: Lab, lab_user: LabUser) -> Iterator[Driller]:
+    """Who finds the cluster whole, and leaves it whole."""
+    made = Driller(workload, lab_user)
+    until(made.is_whole, _SETTLED_SECONDS, every=1.0)
+    yield made
+    for each in made.chaos.glob("*.yaml"):
+        each.unlink()
+    until(made.is_whole, _SETTLED_SECONDS, every=1.0)
+
+
+def series(verdict: dict[str, Any], probe: str, *, session: bool = False) -> dict[str, Any]:
+    """What became of a probe's questions."""
+    return next(each for each in verdict["series"] if (each["probe"], each["session"]) == (probe, session))
+
+
+def test_a_killed_primary_is_replaced_and_nothing_is_lost(driller: Driller) -> None:
+    """A shipped scenario from choice to reports: who was promoted, each window, and every write accounted for."""
+    before = state(driller.lab, "main-db", "postgres")["currentPrimary"]
+    status, verdict = driller.run("primary-pod-killed")
+    assert status in {KEPT, EXCEEDED}, verdict["reasons"]
+    promoted = [each["who"] for each in verdict["happened"] if each["what"] == "promoted"]
+    assert promoted
+    assert before not in promoted[0]
+    (ledger,) = verdict["ledgers"]
+    assert ledger["acknowledged"] > 0
+    assert not ledger["lost"]
+    assert not ledger["two_primaries"]
+    for each in verdict["series"]:
+        if each["window"] is not None:
+            assert (each["longest"] > each["window"]) == (each["beyond"] > 0)
+    assert any(each["failed"] for each in verdict["series"])
+    assert "stand-in" in " ".join(verdict["notes"])
+    for path in verdict["files"].values():
+        assert Path(path).stat().st_size
+    # The same record, the same verdict.
+    again = finish(driller_report(driller, verdict["files"]["record"])).json()
+    assert {key: again[key] for key in ("outcome", "reasons", "series")} == {
+        key: verdict[key] for key in ("outcome", "reasons", "series")
+    }
+
+
+def driller_report(driller: Driller, record: str) -> subprocess.Popen[str]:
+    """``drkit drill report``, which needs no configuration."""
+    return subprocess.Popen(
+        [DRKIT, "drill", "report", record, "--json"],
+        env=driller._user.env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_application_without_a_second_replica_exceeds_its_window(driller: Driller) -> None:
+    """Of two applications whose pod is deleted, the one that has no other is seen to fail for longer than it may."""
+    zone = driller.lab["dns"]["zone"]
+    driller.scenario(
+        "single-replica",
+        f"""
+title: The only pod of an application is deleted
+steady: {{for: 5s}}
+probes:
+  - {{kind: http, name: alone, url: "http://docfast-staging.{zone}/health", window: 0.5, every: 0.1}}
+  - {{kind: http, name: replicated, url: "http://docfast.{zone}/health", window: 5s, every: 0.1}}
+faults:
+  - {{fault: delete-pod, on: {{pod: any, namespace: docfast-staging, labels: {{app: docfast-staging}}}}, lasts: 20s}}
+""",
+    )
+    status, verdict = driller.run("single-replica")
+    assert status == EXCEEDED, verdict["reasons"]
+    assert series(verdict, "alone")["beyond"] > 0
+    assert series(verdict, "replicated")["beyond"] <= 0
+
+
+def test_writes_that_a_cut_off_primary_acknowledged_are_counted_as_lost(driller: Driller) -> None:
+    """Replication is asynchronous: what a primary acknowledges to those who are cut off with it, is gone, and told."""
+    driller.scenario(
+        "split",
+        """
+title: The primary's node is cut off from its peers, with clients beside it
+steady: {for: 5s}
+probes:
+  - {kind: sql-write, name: beside, through: service, via: hit, window: 600s}
+faults:
+  - {fault: isolate, on: {node: worker-with-primary}, lasts: 75s}
+hold: [no acknowledged write lost]
+settle: 5m
+""",
+    )
+    status, verdict = driller.run("split")
+    assert status == LOST, verdict["reasons"]
+    (ledger,) = verdict["ledgers"]
+    assert ledger["lost"]
+    assert str(len(ledger["lost"])) in verdict["reasons"][0]
+
+
+def test_a_prober_that_was_held_up_makes_the_drill_invalid(driller: Driller) -> None:
+    """A prober that gets no processor time measures itself: the drill proves nothing, and says so."""
+    child = driller.start("run", "primary-pod-killed")
+    until(lambda: driller.is_confirmed() or child.poll() is not None, 300.0, every=0.2)
+    prober = children(child.pid, "drkit.drill.probes")
+    os.kill(prober, signal.SIGSTOP)
+    try:
+        # The drill goes on meanwhile; nothing shows from outside how late the prober's questions are by now.
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(3.0)
+    finally:
+        os.kill(prober, signal.SIGCONT)
+    done = finish(child, COLD_SECONDS)
+    assert done.status == INVALID, done.out
+    assert "late" in " ".join(done.json()["verdicts"][0]["reasons"])
+
+
+def children(parent: int, word: str) -> int:
+    """The descendant of a process whose command line has a word."""
+    found = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in found.splitlines()]
+    family = {parent}
+    for _ in range(4):
+        family |= {int(pid) for pid, above, _ in rows if int(above) in family}
+    return next(int(pid) for pid, _, args in rows if int(pid) in family and word in args and "setpriv" not in args)
+
+
+def test_a_fault_that_did_nothing_makes_the_drill_invalid(driller: Driller) -> None:
+    """What acknowledges and has no effect is not confirmed, whatever the probes saw."""
+    zone = driller.lab["dns"]["zone"]
+    driller.scenario(
+        "idle",
+        f"""
+title: Nothing happens
+steady: {{for: 3s}}
+probes:
+  - {{kind: http, url: "http://docfast.{zone}/health", window: 60s}}
+faults:
+  - {{fault: isolate, on: {{node: worker, name: agent-1}}, lasts: 10s}}
+""",
+    )
+    fake = base64.b64encode(_IDLE_NFT.encode()).decode()
+    nft = "/usr/sbin/nft"
+    put = f"mv {nft} {nft}.real && echo {fake} | base64 -d >{nft} && chmod 755 {nft}"
+    assert ssh(driller.lab, "agent-1", put).status == 0
+    try:
+        status, verdict = driller.run("idle")
+    finally:
+        assert ssh(driller.lab, "agent-1", "mv /usr/sbin/nft.real /usr/sbin/nft").status == 0
+    assert status == INVALID
+    assert "not seen" in " ".join(verdict["reasons"]) or "confirmed" in " ".join(verdict["reasons"])
+
+
+@pytest.mark.parametrize("fault", ["power-off", "isolate"])
+def test_a_drkit_that_was_killed_leaves_a_whole_cluster(driller: Driller, fault: str) -> None:
+    """Kill -9 while the fault is there: its timer undoes it, on the machine itself or by the watchdog."""
+    zone = driller.lab["dns"]["zone"]
+    driller.scenario(
+        "killed",
+        f"""
+title: Nobody is left to undo it
+steady: {{for: 3s}}
+probes:
+  - {{kind: http, url: "http://docfast.{zone}/health", window: 60s}}
+faults:
+  - {{fault: {fault}, on: {{node: worker, name: agent-2}}, lasts: 5s}}
+""",
+    )
+    child = driller.start("run", "killed")
+    until(lambda: driller.is_confirmed() or child.poll() is not None, 300.0, every=0.1)
+    child.kill()
+    finish(child)
+    until(driller.is_whole, _SETTLED_SECONDS, every=1.0)
+    undone = finish(driller.start("undo"), 300.0)
+    assert undone.status == 0, undone.err
+    assert undone.json()["failed"] == []
+
+
+def test_two_drills_at_once_are_refused(driller: Driller) -> None:
+    """The second one says who works on the cluster, and touches nothing."""
+    first = driller.start("run", "coredns-gone")
+    until(lambda: lease_holder(driller) or first.poll() is not None, 120.0, every=0.2)
+    second = finish(driller.start("run", "coredns-gone"), COLD_SECONDS)
+    first.send_signal(signal.SIGINT)
+    ended = finish(first, COLD_SECONDS)
+    assert second.status == 14, second.err
+    assert "drill" in second.json()["error"]["message"]
+    assert ended.status == 130, ended.err
+
+
+def lease_holder(driller: Driller) -> str:
+    """Who holds the cluster's Lease."""
+    path = "jsonpath={.spec.holderIdentity}"
+    done: Ran = kubectl(driller.lab, "get", "lease", "-n", "kube-system", "drkit", "-o", path)
+    return done.out.strip() if done.status == 0 else ""
