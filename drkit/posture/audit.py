@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from drkit.clock import to_text
@@ -11,6 +11,7 @@ from drkit.posture.outlook import Row, outlook
 from drkit.posture.reading import settings as read
 from drkit.posture.rules import Checked, check
 from drkit.posture.rules.rule import SEVERITIES
+from drkit.posture.snapshot import BALANCER
 from drkit.posture.whatif import what_if
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ def audit(snapshot: Snapshot, cluster: str, of: str = "live", wished: str = "", 
     Raises:
         UsageError: ``wished`` is not understood.
     """
+    if checks:
+        known = {name: why for name, why in snapshot.unknown.items() if name != BALANCER}
+        snapshot = replace(snapshot, unknown=known)
     found = read(snapshot, checks)
     judged = what_if(found, wished)
     return Audit(

@@ -83,7 +83,7 @@ def level(snapshot: Snapshot) -> Level:
         number = 3
     elif isolated or snapshot.datastore in _EXTERNAL:
         number = 2
-    counted = f"{len(nodes)} nodes: {len(servers)} with a control plane, {len(members)} members of etcd"
+    counted = f"nodes {len(nodes)}, with a control plane {len(servers)}, in etcd {len(members)}"
     if snapshot.datastore:
         counted += f"; datastore {snapshot.datastore}"
     named = ", ".join(sorted(look.name(node) for node in servers))

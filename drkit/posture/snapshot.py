@@ -5,7 +5,7 @@ Nothing in it is secret: of Secrets, only certificates are kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from drkit.posture import objects as look
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from drkit.cluster.kube import Object
+    from drkit.cluster.kube import Object, Resource
 
 KINDS: Final = (
     "nodes",
@@ -41,15 +41,25 @@ _ETCD_ROLE: Final = "node-role.kubernetes.io/etcd"
 
 
 # What a snapshot may know beside objects. A rule that needs what is not known is not checked, and that is said.
-PROVIDER, BACKUPS, ETCD, CERTIFICATES, REPLICATION, DRILLS, DATASTORE = (
+PROVIDER, BALANCER, BACKUPS, ETCD, CERTIFICATES, REPLICATION, DRILLS, DATASTORE, SERVED = (
     "provider",
+    "balancer",
     "backups",
     "etcd",
     "certificates",
     "replication",
     "drills",
     "datastore",
+    "served",
 )
+
+
+NO_DRILL: Final = "no drill with a prediction was given"
+
+
+def kind_of(resource: Resource) -> str:
+    """A kind of the API, as ``KINDS`` names it."""
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
 
 
 @dataclass(frozen=True)
@@ -163,6 +173,10 @@ class Snapshot:
         """The provider's things of a collection."""
         found = look.items(self.topology.get("hetzner"), collection)
         return [each for each in found if isinstance(each, dict)]
+
+    def without(self, names: Iterable[str], why: str) -> Snapshot:
+        """The same, where these could not be found out."""
+        return replace(self, unknown={**self.unknown, **dict.fromkeys(names, why)})
 
     def pods_of(self, namespace: str, selector: Mapping[str, Any]) -> list[Object]:
         """The pods of a namespace that a LabelSelector means, and that have not ended; none for one that is empty."""

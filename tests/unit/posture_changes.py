@@ -27,8 +27,8 @@ class Case:
 
     rule: str
     named: tuple[str, ...]
-    objects: Callable[[Objects], None] = nothing
-    project: Callable[[Project], None] = nothing
+    objects: Callable[[Objects], object] = nothing
+    project: Callable[[Project], object] = nothing
     known: Callable[[Snapshot], Snapshot] = lambda found: found
 
 

@@ -304,8 +304,8 @@ def hetzner() -> dict[str, list[dict[str, Any]]]:
 
 
 def snapshot(
-    change: Callable[[Objects], None] = lambda _: None,
-    around: Callable[[dict[str, list[dict[str, Any]]]], None] = lambda _: None,
+    change: Callable[[Objects], object] = lambda _: None,
+    around: Callable[[dict[str, list[dict[str, Any]]]], object] = lambda _: None,
     **more: Any,
 ) -> Snapshot:
     """The reference cluster, with its objects and what is around it changed."""
@@ -384,7 +384,7 @@ def _well_kept(project: dict[str, list[dict[str, Any]]]) -> None:
     template = project["servers"][0]
     for number, name in ((5, "k3s-s1"), (6, "k3s-s2")):
         private = [{"network": 7, "ip": f"10.0.0.{number}"}]
-        public = {"ipv4": {"ip": f"192.0.2.{number}"}, "ipv6": None, "firewalls": []}
+        public: dict[str, Any] = {"ipv4": {"ip": f"192.0.2.{number}"}, "ipv6": None, "firewalls": []}
         location = {"name": "fsn1" if number == 5 else "hel1", "network_zone": "eu-central"}
         project["servers"].append(
             {**template, "id": number, "name": name, "private_net": private, "public_net": public, "location": location}
@@ -407,8 +407,8 @@ def _well_kept(project: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def hardened(
-    change: Callable[[Objects], None] = lambda _: None,
-    around: Callable[[dict[str, list[dict[str, Any]]]], None] = lambda _: None,
+    change: Callable[[Objects], object] = lambda _: None,
+    around: Callable[[dict[str, list[dict[str, Any]]]], object] = lambda _: None,
     **more: Any,
 ) -> Snapshot:
     """A cluster that breaks no rule, with its objects and what is around it changed."""

@@ -8,7 +8,7 @@ from drkit.posture import objects as look
 from drkit.posture import windows
 from drkit.posture.rules.pods import running
 from drkit.posture.rules.rule import CRITICAL, HIGH, LOW, MEDIUM, Finding, Fix, Rule, Seen, page
-from drkit.posture.snapshot import PROVIDER, addresses_of
+from drkit.posture.snapshot import BALANCER, PROVIDER, addresses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,10 +150,17 @@ def _ttl(seen: Seen) -> Iterator[Finding]:
 
 
 RULES: Final = (
-    Rule("balancer-checks-slow", MEDIUM, "A load balancer notices lost nodes late", _RUNBOOK, _slow),
-    Rule("balancer-one-target", HIGH, "A load balancer has one target", _RUNBOOK, _single),
-    Rule("balancer-targets", MEDIUM, "Targets and ingress are not on the same nodes", _RUNBOOK, _targets),
-    Rule("proxy-protocol", CRITICAL, "Load balancer and ingress disagree on PROXY protocol", _RUNBOOK, _proxy),
+    Rule("balancer-checks-slow", MEDIUM, "A load balancer notices lost nodes late", _RUNBOOK, _slow, (BALANCER,)),
+    Rule("balancer-one-target", HIGH, "A load balancer has one target", _RUNBOOK, _single, (BALANCER,)),
+    Rule("balancer-targets", MEDIUM, "Targets and ingress are not on the same nodes", _RUNBOOK, _targets, (BALANCER,)),
+    Rule(
+        "proxy-protocol",
+        CRITICAL,
+        "Balancer and ingress disagree on PROXY protocol",
+        _RUNBOOK,
+        _proxy,
+        (BALANCER,),
+    ),
     Rule("dns-past-the-balancer", HIGH, "A name does not lead to the load balancer", _RUNBOOK, _names, (PROVIDER,)),
     Rule("dns-remembered-long", LOW, "Names are remembered for long", _RUNBOOK, _ttl, (PROVIDER,)),
 )

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from drkit.posture.rules.rule import CRITICAL, HIGH, Finding, Fix, Rule, Seen, page
-from drkit.posture.snapshot import CERTIFICATES
+from drkit.posture.snapshot import CERTIFICATES, SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +54,6 @@ RULES: Final = (
         "A certificate that users see is about to end",
         _RUNBOOK,
         _ending("ingress", 14, "see why cert-manager has not renewed it: kubectl describe certificate"),
-        (CERTIFICATES,),
+        (SERVED,),
     ),
 )
