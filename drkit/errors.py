@@ -17,6 +17,8 @@ EXIT_CODES: dict[int, str] = {
     14: "target not empty or already alive",
     15: "no such recovery point",
     16: "preflight failed",
+    20: "drill verdict: window exceeded",
+    21: "drill verdict: data lost",
     22: "drill invalid: the steady state did not hold, the fault was not confirmed, or the prober was impaired",
     130: "interrupted, undone",
 }
@@ -180,6 +182,10 @@ class PreflightFailed(DrkitError):
     exit_code = 16
 
 
+class ClusterBusy(PreflightFailed):
+    """Another drkit works on this cluster."""
+
+
 class RestoreFailed(DrkitError):
     """A step of a restore failed; ``--resume`` goes on from there."""
 
@@ -196,6 +202,12 @@ class ProviderFailed(RestoreFailed):
     def __init__(self, message: str, hint: str = "", code: str = "") -> None:
         super().__init__(message, hint)
         self.code = code
+
+
+class FaultFailed(DrkitError):
+    """A drill's fault could not be done, or not be undone, as it should be: the drill proves nothing."""
+
+    exit_code = 22
 
 
 class ProberFailed(DrkitError):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from drkit.clock import SystemClock
 from drkit.cluster import discovery
 from drkit.cluster.execution import execute
 from drkit.cluster.kube import FIELD_MANAGER, Discovery
-from drkit.cluster.transport import LARGEST_BYTES, POLITE, TooLarge, Transport
+from drkit.cluster.transport import LARGEST_BYTES, POLITE, Answer, TooLarge, Transport
+from drkit.cluster.watching import Refusal, opened
 from drkit.errors import Cause, DrkitError, KubeExpired, KubeRefused, KubeUnreachable
 from drkit.manifests.emit import emit
 
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from drkit.cluster.execution import PodExecution
     from drkit.cluster.kube import Object, Resource
     from drkit.cluster.kubeconfig import Access
-    from drkit.cluster.transport import Answer, Connection, Limits
+    from drkit.cluster.transport import Connection, Limits
     from drkit.cluster.tunnel import Tunnel
+    from drkit.cluster.watching import ObjectWatch
 
 PAGE: Final = 500
 """Objects in a page; kubectl's and client-go's own number."""
@@ -125,6 +128,20 @@ class HttpApi:
         # One object can be as large as the API lets it; so can a list whose server does not know of pages.
         return self._ask(f"{path}?{urlencode({**query, 'limit': 1})}"), 1
 
+    @contextmanager
+    def watch(self, path: str, version: str) -> Iterator[ObjectWatch]:
+        """Begin to watch the objects that are listed at a path, from a list's version on. Leaving the body ends it."""
+        try:
+            with opened(self.connection(), path, version, self._transport.limits) as begun:
+                yield begun
+        except Refusal as error:
+            self._object(path, Answer(error.status, error.kind, error.body))
+            self._malformed(path)
+
+    def create(self, path: str, obj: Object) -> Object:
+        """Make one object where none of its name is; 409 where one is."""
+        return self._change("POST", path, {"fieldManager": FIELD_MANAGER}, _JSON, json.dumps(obj).encode())
+
     def apply(
         self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True, manager: str = FIELD_MANAGER
     ) -> Object:
@@ -138,12 +155,12 @@ class HttpApi:
         """Merge into one object that is there (RFC 7386: lists are replaced, ``None`` removes), and return it."""
         return self._change("PATCH", path, {"fieldManager": FIELD_MANAGER}, _MERGE, json.dumps(patch).encode())
 
-    def delete(self, path: str, *, uid: str = "", orphan: bool = False, now: bool = False) -> bool:
+    def delete(self, path: str, *, uid: str = "", orphan: bool = False, grace: int | None = None) -> bool:
         """Let one object be deleted, and say whether it was there."""
         options: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
         options["propagationPolicy"] = "Orphan" if orphan else "Background"
-        if now:
-            options["gracePeriodSeconds"] = 0
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
         if uid:
             options["preconditions"] = {"uid": uid}
         try:
@@ -154,11 +171,31 @@ class HttpApi:
             raise
         return True
 
-    def _change(self, method: str, path: str, query: Mapping[str, str], kind: str, body: bytes) -> Object:
+    def evict(self, path: str, *, uid: str) -> bool:
+        """Let one pod be deleted as far as its disruption budgets allow, and say whether it was there."""
+        namespace, _, name = path.partition("/namespaces/")[2].split("/")
+        eviction = {
+            "kind": "Eviction",
+            "apiVersion": "policy/v1",
+            "metadata": {"name": unquote(name), "namespace": unquote(namespace)},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        try:
+            self._change("POST", f"{path}/eviction", {}, _JSON, json.dumps(eviction).encode(), patient=False)
+        except KubeRefused as error:
+            if error.status in {_NOT_FOUND, _CONFLICT}:
+                return False
+            raise
+        return True
+
+    def _change(
+        self, method: str, path: str, query: Mapping[str, str], kind: str, body: bytes, *, patient: bool = True
+    ) -> Object:
         """The answer to a request that changes something, and may be repeated."""
         target = f"{path}?{urlencode(query)}" if query else path
+        headers = {"Accept": _JSON, "Content-Type": kind}
         try:
-            answer = self._transport.request(method, target, headers={"Accept": _JSON, "Content-Type": kind}, body=body)
+            answer = self._transport.request(method, target, headers=headers, body=body, patient=patient)
         except TooLarge:
             raise self._too_large(path) from None
         return self._object(path, answer)

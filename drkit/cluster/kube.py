@@ -115,6 +115,17 @@ class Api(Protocol):
         """
         ...
 
+    def create(self, path: str, obj: Object) -> Object:
+        """Make one object where none of its name is; 409 where one is.
+
+        Where an answer was lost and the call was tried again, the one that is there may be what this call itself made.
+
+        Args:
+            path: where its kind is listed, in its namespace.
+            obj: the object.
+        """
+        ...
+
     def apply(
         self, path: str, obj: Object, *, dry_run: bool, take_over: bool = True, manager: str = FIELD_MANAGER
     ) -> Object:
@@ -137,14 +148,58 @@ class Api(Protocol):
         """
         ...
 
-    def delete(self, path: str, *, uid: str = "", orphan: bool = False, now: bool = False) -> bool:
+    def delete(self, path: str, *, uid: str = "", orphan: bool = False, grace: int | None = None) -> bool:
         """Let one object be deleted, and say whether it was there. It may stay for as long as a finalizer holds it.
 
         Args:
             path: where it is.
             uid: only the object with this one: another that has its name by now is left alone, and was not there.
             orphan: whether what it owns stays.
-            now: without the time that a pod gets to end, and without waiting for its node's word.
+            grace: seconds that a pod gets to end, where that is not for itself to say. With 0 it is gone at once, and
+                nobody waits for its node's word.
+        """
+        ...
+
+    def evict(self, path: str, *, uid: str) -> bool:
+        """Let one pod be deleted as far as its disruption budgets allow, and say whether it was there.
+
+        What they do not allow now is refused with 429, at once.
+
+        Args:
+            path: where it is.
+            uid: only the pod with this one; another that has its name by now is left alone, and was not there.
+        """
+        ...
+
+
+class Watch(Protocol):
+    """A watch that is under way."""
+
+    def changes(self) -> Iterator[tuple[str, Object]]:
+        """Each change as it comes: ``ADDED``, ``MODIFIED`` or ``DELETED``, and the object as it is, or last was.
+
+        Ends where the API ends it in order, which it does now and then: list again, and watch from there.
+
+        Raises:
+            KubeUnreachable: it was cut, by whomever.
+            KubeExpired: the API has no changes any more since the version that was named.
+        """
+        ...
+
+    def cut(self) -> None:
+        """End it: ``changes`` fails. Safe from another thread."""
+        ...
+
+
+class Watching(Api, Protocol):
+    """The API with what changes."""
+
+    def watch(self, path: str, version: str) -> AbstractContextManager[Watch]:
+        """Begin to watch. Leaving the body ends it.
+
+        Args:
+            path: where the objects are listed.
+            version: the list's ``metadata.resourceVersion``, after which changes are told.
         """
         ...
 

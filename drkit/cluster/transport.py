@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -27,8 +28,6 @@ ATTEMPTS: Final = 6
 LONGEST_WAIT: Final = 30.0
 """Seconds before another try, whatever ``Retry-After`` says."""
 _FIRST_WAIT: Final = 0.2
-_CONNECT_SECONDS: Final = 10.0
-_READ_SECONDS: Final = 60.0
 LARGEST_BYTES: Final = 256 * 1024 * 1024
 _BLOCK: Final = 256 * 1024
 _UNAUTHORIZED: Final = 401
@@ -45,12 +44,18 @@ class Limits:
     """At most so many requests at a time."""
     rate: float
     """Requests in a second, and twice that at once."""
+    connect_seconds: float = 10.0
+    read_seconds: float = 60.0
+    """How long it may be silent."""
+    attempts: int = ATTEMPTS
 
 
 POLITE: Final = Limits(connections=4, rate=50.0)
 """Beside others who need the server; kubectl allows itself 50 a second and 300 at once."""
 ALONE: Final = Limits(connections=8, rate=5000.0)
 """For a server that has nothing else to do, such as a new cluster's: it sets the pace itself, with 429."""
+PROMPT: Final = Limits(connections=8, rate=100.0, connect_seconds=1.0, read_seconds=3.0, attempts=1)
+"""For who has to know soon that it does not answer, and tries again himself."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,11 @@ class Transport:
         """Its URL."""
         return self._access.server
 
+    @property
+    def limits(self) -> Limits:
+        """How much is asked of it."""
+        return self._limits
+
     def connection(self) -> Connection:
         """What another protocol needs to reach the same server as the same user."""
         parts = self._parts
@@ -168,7 +178,8 @@ class Transport:
         """Send one request until an answer comes that another try would not change, or the tries are used up.
 
         Args:
-            method: only ones that may be repeated: GET, DELETE, and PATCH that comes to the same twice.
+            method: only ones that may be repeated: GET, DELETE, POST, which is refused the second time, and PATCH that
+                comes to the same twice.
             path: below the server's address, query included.
             headers: beside those of the credentials.
             body: what to send.
@@ -180,8 +191,9 @@ class Transport:
             TooLarge: the answer is longer than ``largest``.
         """
         renewed = False
-        for attempt in range(1, ATTEMPTS + 1):
-            last = attempt == ATTEMPTS or not patient
+        attempts = self._limits.attempts if patient else 1
+        for attempt in itertools.count(1):
+            last = attempt >= attempts
             try:
                 answer, retry_after = self._once(method, path, headers, body, largest)
             except (HTTPError, OSError) as error:
@@ -233,7 +245,7 @@ class Transport:
 
     def _make_pool(self) -> urllib3.HTTPConnectionPool:
         host, port = self._parts.hostname or "", self._parts.port
-        timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
+        timeout = urllib3.Timeout(connect=self._limits.connect_seconds, read=self._limits.read_seconds)
         if self._parts.scheme == "http":
             return urllib3.HTTPConnectionPool(host, port, maxsize=self._limits.connections, block=True, timeout=timeout)
         return urllib3.HTTPSConnectionPool(

@@ -13,7 +13,7 @@ from drkit.cluster import kubeconfig
 from drkit.cluster.api import HttpApi
 from drkit.cluster.k3s import API_PORT, KUBECONFIG
 from drkit.cluster.reach import answers
-from drkit.cluster.transport import LARGEST_BYTES, Transport
+from drkit.cluster.transport import LARGEST_BYTES, POLITE, Transport
 from drkit.errors import ConfigurationError, KubeUnreachable, SourceFailed
 from drkit.process import DeadlineExceeded
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from drkit.cluster.node import Node
-    from drkit.cluster.transport import Answer, Connection
+    from drkit.cluster.transport import Answer, Connection, Limits
 
 
 class Tunnel:
@@ -32,10 +32,11 @@ class Tunnel:
 
     Args:
         servers: those of the cluster.
+        limits: how much is asked of the API.
     """
 
-    def __init__(self, servers: Sequence[Node]) -> None:
-        self._servers = servers
+    def __init__(self, servers: Sequence[Node], limits: Limits = POLITE) -> None:
+        self._servers, self.limits = servers, limits
         self._lock = threading.Lock()
         self._cleanup = ExitStack()
         self._made: tuple[Transport, tuple[str, int]] | None = None
@@ -115,7 +116,8 @@ class Tunnel:
             raise KubeUnreachable(f"{node.name}: {KUBECONFIG} is not there; k3s server writes it when its API answers")
         with ExitStack() as stack:
             host, port = stack.enter_context(node.forward("127.0.0.1", API_PORT))
-            made = Transport(kubeconfig.parse(Path(KUBECONFIG), content, f"https://{host}:{port}"), SystemClock())
+            access = kubeconfig.parse(Path(KUBECONFIG), content, f"https://{host}:{port}")
+            made = Transport(access, SystemClock(), limits=self.limits)
             stack.callback(made.close)
             # Before the connection that it needs is ended, which was made before.
             atexit.register(self.close)
@@ -124,6 +126,6 @@ class Tunnel:
         return made, (host, port)
 
 
-def connect(servers: Sequence[Node]) -> HttpApi:
+def connect(servers: Sequence[Node], limits: Limits = POLITE) -> HttpApi:
     """The API behind these servers. Nothing is connected to yet."""
-    return HttpApi(Tunnel(servers))
+    return HttpApi(Tunnel(servers, limits))

@@ -65,11 +65,11 @@ def _handshake(where: Connection, address: str) -> tuple[ExitStack, ClientConnec
 
     with ExitStack() as stack:
         try:
-            held = Held(_socket(where))
+            held = Held(open_socket(where, _CONNECT_SECONDS))
             stack.callback(held.release)
             opening = connect(
                 # TLS is our own, see Held.
-                f"ws://{_authority(where)}{where.prefix}{address}",
+                f"ws://{authority(where)}{where.prefix}{address}",
                 sock=cast("socket.socket", held),
                 subprotocols=[Subprotocol(each) for each in PROTOCOLS],
                 additional_headers=where.headers,
@@ -87,13 +87,22 @@ def _handshake(where: Connection, address: str) -> tuple[ExitStack, ClientConnec
             raise _refused(where, error.response.status_code, error.response.body) from None
         except (OSError, WebSocketException) as error:
             raise KubeUnreachable(
-                f"{_authority(where)} does not answer: {error}", "look at the API server; then: drkit check"
+                f"{authority(where)} does not answer: {error}", "look at the API server; then: drkit check"
             ) from None
         return stack.pop_all(), opened
 
 
-def _socket(where: Connection) -> socket.socket:
-    plain = socket.create_connection((where.host, where.port), timeout=_CONNECT_SECONDS)
+def open_socket(where: Connection, seconds: float) -> socket.socket:
+    """A connection, with TLS where that is meant, which is cut where nobody is at its other end any more.
+
+    Args:
+        where: to whom.
+        seconds: how long that may take.
+
+    Raises:
+        OSError: it does not come about.
+    """
+    plain = socket.create_connection((where.host, where.port), timeout=seconds)
     try:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _SILENCE.items():
@@ -121,15 +130,21 @@ class Held:
 
     def close(self) -> None:
         """Cut the connection: who reads from it comes to its end."""
-        with suppress(OSError):
-            socket.socket.shutdown(self._real, socket.SHUT_RDWR)  # below TLS, whose state the reader may be using
+        cut(self._real)
 
     def release(self) -> None:
         """Free the number, once nobody uses it any more."""
         self._real.close()
 
 
-def _authority(where: Connection) -> str:
+def cut(opened: socket.socket) -> None:
+    """Cut a connection off: who reads from it comes to its end. Safe from another thread."""
+    with suppress(OSError):
+        socket.socket.shutdown(opened, socket.SHUT_RDWR)  # below TLS, whose state the reader may be using
+
+
+def authority(where: Connection) -> str:
+    """Host and port, as URLs have them."""
     host = f"[{where.host}]" if ":" in where.host else where.host
     return f"{host}:{where.port}"
 
@@ -140,4 +155,4 @@ def _refused(where: Connection, status: int, body: bytes | bytearray | None) -> 
     except (ValueError, KeyError, TypeError):
         said = (body or b"").decode(errors="replace")[:200]
     hint = "give that user the rights in drkit/cluster/rbac-databases.yaml" if status == 403 else ""  # noqa: PLR2004 - HTTP's
-    return KubeRefused(status, f"{_authority(where)}: a program cannot be started: {status} {said}", hint)
+    return KubeRefused(status, f"{authority(where)}: a program cannot be started: {status} {said}", hint)

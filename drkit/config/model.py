@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from drkit.config.times import DayHours, Seconds
+
 
 class Model(BaseModel):
     """A part of the configuration: immutable, and an unknown key is an error."""
@@ -149,10 +151,33 @@ UNION_TAGS = frozenset({"cnpg-database", "dsn-database"})
 
 
 class Drills(Model):
-    """Which drills a real cluster takes, and which host watches over them."""
+    """Which drills a real cluster takes and when, and who has its machines' power."""
 
     allow: list[str] = []
+    """Scenarios by name; a lab takes all."""
     watchdog: str | None = None
+    """A host that undoes what befell another one, as ``cluster.ssh`` logs in to it: a dead host runs no timer."""
+    hours: DayHours | None = None
+    """When drills may begin."""
+    backup_limit: Seconds | None = None
+    """How old the newest verified recovery point may be; 26 hours where it is left out, and in a lab any age."""
+    provider: Literal["hetzner", "lab"] | None = None
+    """Who has the machines' power, and the load balancer."""
+    token: Secret | None = None
+    """Of the Hetzner Cloud project; one that may write."""
+    load_balancer: str | None = None
+    address: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
+    """Where pages are asked, instead of where their names lead: the load balancer's address, mostly."""
+    database: str | None = Field(default=None, pattern=r"^[^/]+/[^/]+$")
+    """The PostgreSQL cluster, ``namespace/name``, where probes read and write; the only one where it is left out."""
+    cooldown: Seconds = 60.0
+    """Between two drills of a suite."""
+
+    @model_validator(mode="after")
+    def _token_of_a_provider(self) -> Self:
+        if (self.provider == "hetzner") != (self.token is not None):
+            raise ValueError("expected provider: hetzner and its token, or neither of them")
+        return self
 
 
 class Escrow(Model):

@@ -135,13 +135,24 @@ class Event(Entry):
 
 
 NODE_READY, NODE_NOT_READY, NODE_TAINTED = "node-ready", "node-not-ready", "node-tainted"
+NODE_UNTAINTED = "node-untainted"
 POD_CREATED, POD_READY, POD_NOT_READY, POD_DELETED = "pod-created", "pod-ready", "pod-not-ready", "pod-deleted"
+POD_SCHEDULED, POD_GONE = "pod-scheduled", "pod-gone"
+"""``pod-deleted`` is that somebody asked for its deletion; a pod of a node that is down is ``pod-gone`` much later."""
 ENDPOINT_ADDED, ENDPOINT_REMOVED = "endpoint-added", "endpoint-removed"
 FAILING_OVER, NEW_PRIMARY = "failing-over", "promoted"
 """A cluster of PostgreSQL: its operator wants another primary; it has another one."""
+CLUSTER_PHASE = "cluster-phase"
+"""Its operator has another word for how it is, which is in ``more``."""
 TARGET_HEALTHY, TARGET_UNHEALTHY = "target-healthy", "target-unhealthy"
 API_LOST, API_BACK = "api-lost", "api-back"
 """Whoever watches the cluster was cut off from its API, and is no longer: what happened between was seen late."""
+BACKUP_ENDED = "backup-ended"
+"""The backup that ran beside the faults; its exit ``status`` is in ``more``, and what it ``said``: the point's id."""
+WATCH_TROUBLE = "watch-trouble"
+"""Something could not be watched, and why: what happened there may be missing."""
+WITHIN = "within"
+"""In ``more`` of what was not seen at once: it happened at most this many seconds before ``at``."""
 
 
 @dataclass(frozen=True)

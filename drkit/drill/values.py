@@ -35,6 +35,7 @@ class Probe:
         timeout: seconds after which a question has failed.
         window: seconds that it may fail for; None where it is watched and not judged.
         session: whether one long-lived connection is asked beside the new ones.
+        options: where exactly it is asked, by its kind; ``drkit.drill.choose`` says which words there are.
     """
 
     name: str
@@ -44,6 +45,11 @@ class Probe:
     timeout: float
     window: float | None
     session: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+CONTROL_PROBE = Probe("control", CONTROL, "this machine", every=0.2, timeout=1.0, window=None)
+"""Every drill has it beside its own. It asks a socket of this machine: what fails here is no target's fault."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ class Drill:
         settle_seconds: how long, after the last undo, the cluster may take until it is whole again.
         expect: of ``EXPECTATIONS``.
         hold: of ``HOLDS``.
+        during: what runs while the faults are there: ``backup``, or nothing.
+        lab_only: whether no real cluster may ever take it.
     """
 
     scenario: str
@@ -87,6 +95,8 @@ class Drill:
     settle_seconds: float
     expect: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
+    during: str = ""
+    lab_only: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As the record has it; ``from_json`` is the inverse."""

@@ -9,16 +9,17 @@ KEPT, EXCEEDED, LOST, INVALID = "kept", "exceeded", "lost", "invalid"
 EXIT_CODES = {KEPT: 0, EXCEEDED: 20, LOST: 21, INVALID: 22}
 """The worst that holds is the verdict. Lost writes are worse than an invalid run: they were seen, whatever else was."""
 
-DETECTION, ENDPOINTS, BALANCER, PROMOTION, RECONNECTION, OTHER = (
+DETECTION, ENDPOINTS, BALANCER, PROMOTION, RESCHEDULING, RECONNECTION, OTHER = (
     "detection",
     "endpoint removal",
     "load balancer check",
     "promotion",
+    "rescheduling",
     "reconnection",
     "not explained",
 )
-PARTS = (DETECTION, ENDPOINTS, BALANCER, PROMOTION, RECONNECTION, OTHER)
-"""What the seconds of an outage went into."""
+PARTS = (DETECTION, ENDPOINTS, BALANCER, PROMOTION, RESCHEDULING, RECONNECTION, OTHER)
+"""What the seconds of an outage went into; ``rescheduling``: until a pod that was lost is ready on another node."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Outage:
         last_failure: likewise the last one.
         first_success: likewise the first one of the successes in a row that ended it; None where nothing ended it.
         seconds: how long: from the first failure to that success, or to the last question where nothing ended it.
-        error: how far off ``seconds`` may be, to either side: the time between two questions.
-        failed: how many questions failed, of the ``sent`` ones between.
+        error: how far off ``seconds`` may be, to either side: the time between two questions, and where those at the
+            outage's edges left late, by how much.
+        failed: how many questions failed or have an unknown outcome, of the ``sent`` ones between.
         flapped: how many questions succeeded before the outage had ended.
         parts: where its seconds went.
     """
@@ -69,7 +71,8 @@ class Series:
     Attributes:
         window: what it was allowed; None where it is not judged.
         longest: seconds of its longest outage; 0 where there was none.
-        beyond: by how much that exceeded the window; negative where it was kept; None where it is not judged.
+        beyond: by how much that exceeded the window; negative or 0 where it was kept; None where it is not judged.
+            Of an outage that nothing ended it is what is known, and at least ``every``.
         lateness_p99: how late its questions left, 99th percentile.
         latency_p50: from when a question was to leave to its success; median and 99th percentile.
         predicted: what the settings made us expect, and its error; None where nothing was predicted.
@@ -156,6 +159,7 @@ class Verdict:
         notes: what a reader should know besides, such as that a part of the cluster is a stand-in.
         series: in the drill's order; new connections before the long-lived one; the control probe last.
         ended: how the record ends (seconds since its begin).
+        expect: what the drill expected to happen, and ``hold`` what had to hold: of the values in ``values.py``.
     """
 
     run: str
@@ -171,6 +175,8 @@ class Verdict:
     series: tuple[Series, ...]
     ledgers: tuple[Ledger, ...]
     ended: float
+    expect: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

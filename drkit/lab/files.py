@@ -116,6 +116,12 @@ def drkit_yaml(topology: Topology) -> str:
         "# What verify --deep restores the workload's databases into; `drkit lab up --workload` makes the image.",
         f"postgresql: {{scratch_image: {json.dumps(read(POSTGRES).tag)}}}",
         *_new_cluster(topology),
+        "# The lab takes every drill. Its names lead nowhere outside of it, so pages are asked at its load balancer.",
+        "drills:",
+        "  provider: lab",
+        "  watchdog: local",
+        f"  address: {topology.the(Role.BALANCER).address}",
+        f"  load_balancer: {topology.the(Role.BALANCER).member}",
     ]
     return "\n".join([*lines, ""])
 

@@ -9,18 +9,37 @@ from drkit.errors import DrkitError
 from drkit.lab import balancer, containers, names
 from drkit.lab.placed import Placed
 from drkit.process import tail
+from drkit.state import exclusive
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import docker.models.containers
 
     from drkit.lab.balancer import Check, Setting
     from drkit.lab.names import Answers
 
+_LOCK_SECONDS = 120.0
 _NEXT = f"{balancer.FILE}.next"
 _RELOAD = "SIGUSR2"
 """HAProxy's master then reads its configuration again; connections that stand go on (management guide, chapter 4)."""
 _READ_AGAIN = "SIGHUP"
 """dnsmasq(8), notes on signals."""
+
+
+def alone(lab: str) -> AbstractContextManager[None]:
+    """For whoever changes what leads to a lab by what is there now: nobody else does meanwhile.
+
+    Raises:
+        DrkitError: somebody else does, for too long.
+    """
+    return exclusive(
+        f"lab-{lab}-traffic",
+        "changing what leads to the lab",
+        _LOCK_SECONDS,
+        lambda holder: DrkitError(f"the lab {lab} is still held by {holder}"),
+        lambda _: None,
+    )
 
 
 def setting(container: docker.models.containers.Container) -> Setting:

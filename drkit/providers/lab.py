@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import DockerException
 
-from drkit.errors import DrkitError, PreflightFailed, ProviderFailed
+from drkit.errors import PreflightFailed, ProviderFailed
 from drkit.lab import containers, machines, traffic
 from drkit.lab.engine import LABEL
 from drkit.lab.join import RUNNING
@@ -32,7 +32,6 @@ from drkit.providers.port import (
     Thing,
 )
 from drkit.providers.values import AGENT, SERVER
-from drkit.state import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 
 RESTORE_LABEL = f"{LABEL}.restore"
 """On each container that a restore made: the lab's name and the restore's id."""
-_LOCK_SECONDS = 120.0
 
 
 class LabProvider:
@@ -182,7 +180,7 @@ class LabProvider:
     def point(self, restore_id: str, record: Record) -> Change:
         """See ``Provider.point``."""
         _see_kind(record.name, record.kind)
-        with self._lab() as lab, self._alone():
+        with self._lab() as lab, traffic.alone(self._name):
             container = self._container(lab, Role.DNS)
             now = traffic.answers(container)
             mine = dict(now.before.get(restore_id, {}))
@@ -227,15 +225,6 @@ class LabProvider:
     def _container(self, lab: Topology, role: Role) -> Machine:
         return self._engine.containers.get(lab.the(role).name)
 
-    def _alone(self) -> Any:
-        return exclusive(
-            f"lab-{self._name}-traffic",
-            "changing what leads to the lab",
-            _LOCK_SECONDS,
-            lambda holder: DrkitError(f"the lab {self._name} is still held by {holder}"),
-            lambda _: None,
-        )
-
     def _put_aside(self, lab: Topology, container: Machine, wanted: Wanted) -> None:
         member = str(container.labels[MEMBER_LABEL])
         if not wanted.replace or member not in {each.name for each in wanted.old}:
@@ -266,7 +255,7 @@ class LabProvider:
 
     def _lead(self, lab: Topology, restore_id: str, changed: Any) -> None:
         """Give the load balancer other targets; what it had stays in its configuration."""
-        with self._alone():
+        with traffic.alone(self._name):
             container = self._container(lab, Role.BALANCER)
             now = traffic.setting(container)
             before = {**now.before, restore_id: now.before.get(restore_id, now.targets)}
@@ -275,7 +264,7 @@ class LabProvider:
                 traffic.change(container, wanted)
 
     def _targets_back(self, lab: Topology, restore_id: str) -> Iterator[Thing]:
-        with self._alone():
+        with traffic.alone(self._name):
             container = self._container(lab, Role.BALANCER)
             now = traffic.setting(container)
             if restore_id in now.before:
@@ -284,7 +273,7 @@ class LabProvider:
                 yield Thing("load balancer", lab.the(Role.BALANCER).member, PUT_BACK)
 
     def _records_back(self, lab: Topology, restore_id: str) -> Iterator[Thing]:
-        with self._alone():
+        with traffic.alone(self._name):
             container = self._container(lab, Role.DNS)
             now = traffic.answers(container)
             mine = now.before.get(restore_id)

@@ -44,7 +44,7 @@ def perform(api: Api, operation: Operation) -> None:
         case "apply":
             api.apply(operation.path, content, dry_run=False)
         case "delete":
-            api.delete(operation.path, uid=operation.uid, now=True)
+            api.delete(operation.path, uid=operation.uid, grace=0)
         case "patch":
             patch(api, operation.path, content, uid=operation.uid)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from drkit.clock import SystemClock
 from drkit.cluster import api, kubeconfig, members, tunnel
 from drkit.cluster.reach import reach
+from drkit.cluster.transport import POLITE
 from drkit.config import secrets
 from drkit.errors import ConfigurationError, KubeRefused, KubeUnreachable
 from drkit.points import names
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from drkit.cluster.api import HttpApi
     from drkit.cluster.members import Member
     from drkit.cluster.node import Node
+    from drkit.cluster.transport import Limits
     from drkit.config.model import Cluster, Config, Server
     from drkit.sources.port import Source
 
@@ -54,7 +56,7 @@ def sources(config: Config) -> tuple[Source, ...]:
     return tuple(found)
 
 
-def connect(cluster: Cluster) -> HttpApi | None:
+def connect(cluster: Cluster, limits: Limits = POLITE) -> HttpApi | None:
     """The cluster's API, of which nothing is asked yet; none where there is no kubeconfig.
 
     Raises:
@@ -63,8 +65,9 @@ def connect(cluster: Cluster) -> HttpApi | None:
     if cluster.kubeconfig is None:
         return None
     if isinstance(cluster.kubeconfig, Path):
-        return api.connect(kubeconfig.read(cluster.kubeconfig))
-    return tunnel.connect([reach(each.name, each.address or each.name, cluster.ssh) for each in _servers(cluster)])
+        return api.connect(kubeconfig.read(cluster.kubeconfig), limits)
+    servers = [reach(each.name, each.address or each.name, cluster.ssh) for each in _servers(cluster)]
+    return tunnel.connect(servers, limits)
 
 
 def _servers(cluster: Cluster) -> Sequence[Server]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import select
+import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
-from uuid import uuid4
-
-import yaml
 
 from drkit.cluster import discovery
-from drkit.cluster.kube import Object, Resource
+from drkit.cluster.kube import Resource
 from drkit.cluster.kubeconfig import Access, Credentials
+from tests.contract.api_objects import APPLY, JSON, MemoryObjects, failure, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,24 +51,29 @@ class Fault:
     seen: int = 0
 
 
-class MemoryApi:
+class MemoryApi(MemoryObjects):
     """What the server serves, and what it was asked."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.resources: list[Resource] = [CONFIG_MAPS, DEPLOYMENTS, NAMESPACES]
         self.stale: dict[str, str] = {}
         """Group versions whose backend is down, with what it says."""
-        self.objects: dict[str, list[Object]] = {}
-        """By the path where all of a kind are listed."""
+        self.budgets: set[str] = set()
+        """The names of pods that their disruption budgets keep."""
         self.formats: tuple[str, ...] = ("v2", "v2beta1")
         """The aggregated documents that it knows; none makes it an old server."""
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.ignores_limit = False
-        self.resource_version = 1000
-        self.lock = threading.Lock()
-        """Held while a request is answered: each is seen whole or not at all by the others."""
+        self.present = threading.Event()
+        """While it is not set, whoever asks is left without an answer, and whoever watches without changes."""
+        self.present.set()
+        self.closed = False
+        """Whether all watches are to end."""
+        self.watches: set[socket.socket] = set()
+        """Connections over which changes are told now."""
         self.on_request: Callable[[str], None] = lambda _: None
         self.url = ""
 
@@ -83,9 +88,11 @@ class MemoryApi:
         self.faults.append(fault)
         return fault
 
-    def add(self, kind: Resource, *objects: Object) -> None:
-        """Put objects there, behind those that are."""
-        self.objects.setdefault(kind.path, []).extend(objects)
+    def cut_watches(self) -> None:
+        """Cut the connections of all who watch."""
+        with self.lock:
+            for each in self.watches:
+                each.shutdown(socket.SHUT_RDWR)
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, Any]:
         """Status, content type and document."""
@@ -96,17 +103,26 @@ class MemoryApi:
         if path in {"/api", "/apis"}:
             return self._roots(path, accept)
         if path == "/version":
-            return 200, _JSON, {"gitVersion": "v1.34.4+memory"}
+            return 200, JSON, {"gitVersion": "v1.34.4+memory"}
         for name, said in self.stale.items():
             if path.startswith(f"/apis/{name}"):
-                return 503, _JSON, _status(503, said)
+                return 503, JSON, failure(503, said)
         documents = {root: name for name in self._versions() for root in discovery.roots([name])}
         if path in documents:
-            return 200, _JSON, self._kinds(documents[path])
+            return 200, JSON, self._kinds(documents[path])
+        listed = self.listed(path)
+        if listed is not None:
+            return self.create(*listed, body) if method == "POST" else self._list(*listed, query)
+        kind = headers.get("Content-Type", "")
+        return self._evict(path, query, body) if method == "POST" else self._one(method, path, query, kind, body)
+
+    def listed(self, path: str) -> tuple[str, str | None] | None:
+        """Where all objects of the kind that is listed at a path are, and the namespace that is meant."""
         match = _OBJECT.fullmatch(path)
-        if match and match[4] is None and f"{match[1]}/{match[3]}" in {each.path for each in self.resources}:
-            return self._list(f"{match[1]}/{match[3]}", match[2], query)
-        return self._one(method, path, query, headers.get("Content-Type", ""), body)
+        if match is None or match[4] is not None:
+            return None
+        kind = f"{match[1]}/{match[3]}"
+        return (kind, match[2]) if kind in {each.path for each in self.resources} else None
 
     def _versions(self) -> list[str]:
         return list(dict.fromkeys(each.api_version for each in self.resources))
@@ -119,12 +135,12 @@ class MemoryApi:
             if bool(slash) == (path == "/apis"):
                 groups.setdefault(group, []).append(version)
         if chosen is None:
-            return 200, _JSON, _old_root(path, groups)
+            return 200, JSON, _old_root(path, groups)
         items = [
             {"metadata": {"name": group}, "versions": [self._aggregated(group, each) for each in versions]}
             for group, versions in groups.items()
         ]
-        kind = f"{_JSON};g=apidiscovery.k8s.io;v={chosen};as={discovery.AGGREGATED}"
+        kind = f"{JSON};g=apidiscovery.k8s.io;v={chosen};as={discovery.AGGREGATED}"
         return 200, kind, {"kind": discovery.AGGREGATED, "apiVersion": f"apidiscovery.k8s.io/{chosen}", "items": items}
 
     def _aggregated(self, group: str, version: str) -> dict[str, Any]:
@@ -164,68 +180,34 @@ class MemoryApi:
         metadata: dict[str, Any] = {"resourceVersion": str(self.resource_version)}
         if end < len(found):
             metadata |= {"continue": str(end), "remainingItemCount": len(found) - end}
-        return 200, _JSON, {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[start:end] or None}
+        return 200, JSON, {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[start:end] or None}
 
     def _one(self, method: str, path: str, query: dict[str, str], kind: str, body: bytes) -> tuple[int, str, Any]:
         match = _OBJECT.fullmatch(path)
         served = next((each for each in self.resources if match and each.path == f"{match[1]}/{match[3]}"), None)
         if match is None or served is None or match[4] is None:
-            return 404, _JSON, _status(404, "the server could not find the requested resource")
+            return 404, JSON, failure(404, "the server could not find the requested resource")
         key = unquote(match[2] or ""), unquote(match[4])
         there = self.objects.setdefault(served.path, [])
-        found = next((each for each in there if _key(each) == key), None)
-        if method == "PATCH" and kind == "application/apply-patch+yaml":
-            applied: Object = yaml.safe_load(body)
-            if _key(applied) != key:
-                return 400, _JSON, _status(400, "the name of the object does not match the name on the URL")
-            applied["metadata"]["uid"] = found["metadata"].get("uid") if found else str(uuid4())
-            if query.get("dryRun") != "All":
-                self.objects[served.path] = [each for each in there if each is not found] + [applied]
-            return 200 if found else 201, _JSON, applied
+        if method == "PATCH" and kind == APPLY:
+            return self.apply(served, key, query, body)
+        found = next((each for each in there if key_of(each) == key), None)
         if found is None:
-            return 404, _JSON, _status(404, f'{served.plural} "{key[1]}" not found')
+            return 404, JSON, failure(404, f'{served.plural} "{key[1]}" not found')
         if method == "GET":
-            return 200, _JSON, found
-        return self._delete(there, found, body) if method == "DELETE" else _merged(found, body)
+            return 200, JSON, found
+        return self.delete(served, found, body) if method == "DELETE" else self.merge_into(served, found, body)
 
-    @staticmethod
-    def _delete(there: list[Object], found: Object, body: bytes) -> tuple[int, str, Any]:
-        uid = json.loads(body).get("preconditions", {}).get("uid")
-        if uid not in {None, found["metadata"].get("uid")}:
-            return 409, _JSON, _status(409, "Precondition failed: UID in precondition")
-        there.remove(found)
-        return 200, _JSON, found
-
-
-def _merged(found: Object, body: bytes) -> tuple[int, str, Any]:
-    change: Object = json.loads(body)
-    version = change.get("metadata", {}).pop("resourceVersion", None)
-    if version not in {None, found["metadata"].get("resourceVersion")}:
-        return 409, _JSON, _status(409, "the object has been modified")
-    if change.get("metadata", {}).get("uid") not in {None, found["metadata"].get("uid")}:
-        return 409, _JSON, _status(409, "Precondition failed: UID in precondition")
-    merge(found, change)
-    return 200, _JSON, found
-
-
-def merge(into: dict[str, Any], change: dict[str, Any]) -> None:
-    """A JSON merge patch (RFC 7386)."""
-    for name, value in change.items():
-        if value is None:
-            into.pop(name, None)
-        elif isinstance(value, dict):
-            if not isinstance(into.get(name), dict):
-                into[name] = {}
-            merge(into[name], value)
-        else:
-            into[name] = value
-
-
-_JSON = "application/json"
-
-
-def _key(obj: Object) -> tuple[str, str]:
-    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+    def _evict(self, path: str, query: dict[str, str], body: bytes) -> tuple[int, str, Any]:
+        """``POST …/pods/NAME/eviction``; of what is below an object, nothing else is posted."""
+        eviction = json.loads(body)
+        name = eviction["metadata"]["name"]
+        if not path.endswith(f"/namespaces/{eviction['metadata']['namespace']}/pods/{name}/eviction"):
+            return 400, JSON, failure(400, "name in URL does not match name in Eviction object")
+        if name in self.budgets:
+            return 429, JSON, failure(429, "Cannot evict pod as it would violate the pod's disruption budget.")
+        options = json.dumps(eviction["deleteOptions"]).encode()
+        return self._one("DELETE", path.removesuffix("/eviction"), query, JSON, options)
 
 
 def _old_root(path: str, groups: dict[str, list[str]]) -> Any:
@@ -242,16 +224,15 @@ def _old_root(path: str, groups: dict[str, list[str]]) -> Any:
     return {"kind": "APIGroupList", "groups": every}
 
 
-def _status(code: int, message: str) -> Any:
-    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     api: MemoryApi
 
     def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
         self._serve()
 
     def do_PATCH(self) -> None:
@@ -269,14 +250,19 @@ class _Handler(BaseHTTPRequestHandler):
         api.requests.append(f"{self.command} {self.path}")
         api.headers.append(dict(self.headers))
         api.on_request(self.path)
+        api.present.wait()
         fault = next(
             (each for each in api.faults if each.seen < each.times and re.search(each.matches, self.path)), None
         )
         if fault is not None:
             fault.seen += 1
         if fault is not None and fault.cut_after is None:
-            content = fault.body or json.dumps(_status(fault.status, "told to fail")).encode()
-            self._send(fault.status, {"Content-Type": _JSON, **fault.headers}, content)
+            content = fault.body or json.dumps(failure(fault.status, "told to fail")).encode()
+            self._send(fault.status, {"Content-Type": JSON, **fault.headers}, content)
+            return
+        listed = api.listed(urlsplit(self.path).path)
+        if "watch=true" in self.path and listed is not None:
+            self._watch(*listed)
             return
         with api.lock:
             status, kind, document = api.answer(self.command, self.path, dict(self.headers), body)
@@ -286,6 +272,37 @@ class _Handler(BaseHTTPRequestHandler):
             content, headers = gzip.compress(content, 1), {**headers, "Content-Encoding": "gzip"}
         self._send(status, headers, content, None if fault is None else fault.cut_after)
 
+    def _watch(self, path: str, namespace: str | None) -> None:
+        """Tell changes, each as one chunk, until nobody listens."""
+        api = self.api
+        version = int(parse_qs(urlsplit(self.path).query)["resourceVersion"][0])
+        self.send_response(200)
+        self.send_header("Content-Type", JSON)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.close_connection = True
+        with api.lock:
+            api.watches.add(self.connection)
+        try:
+            if version < api.forgotten:
+                self._chunk({"type": "ERROR", "object": failure(410, "too old resource version")})
+            while version >= api.forgotten and not api.closed and not _left(self.connection):
+                version, found = api.told(path, version)
+                api.present.wait()
+                for what, obj in found:
+                    if namespace in {None, obj["metadata"].get("namespace")}:
+                        self._chunk({"type": what, "object": obj})
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            pass  # nobody listens any more
+        finally:
+            with api.lock:
+                api.watches.discard(self.connection)
+
+    def _chunk(self, document: Any) -> None:
+        line = json.dumps(document).encode() + b"\n"
+        self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+
     def _send(self, status: int, headers: dict[str, str], content: bytes, cut_after: int | None = None) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
@@ -294,6 +311,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content[:cut_after])
         if cut_after is not None:
             self.close_connection = True
+
+
+def _left(connection: socket.socket) -> bool:
+    """Whether nobody is at the other end any more."""
+    return bool(select.select([connection], [], [], 0)[0]) and not connection.recv(1, socket.MSG_PEEK)
 
 
 @contextmanager
@@ -308,6 +330,8 @@ def memory_api() -> Iterator[MemoryApi]:
     try:
         yield api
     finally:
+        api.closed = True
+        api.present.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -67,9 +67,9 @@ class Killing(HttpApi):
         """See above."""
         return self._counted(lambda: super(Killing, self).patch(path, patch))
 
-    def delete(self, path: str, *, uid: str = "", orphan: bool = False, now: bool = False) -> bool:
+    def delete(self, path: str, *, uid: str = "", orphan: bool = False, grace: int | None = None) -> bool:
         """See above."""
-        return self._counted(lambda: super(Killing, self).delete(path, uid=uid, orphan=orphan, now=now))
+        return self._counted(lambda: super(Killing, self).delete(path, uid=uid, orphan=orphan, grace=grace))
 
     def _counted(self, ask: Callable[[], _Answer]) -> _Answer:
         self._asked -= 1

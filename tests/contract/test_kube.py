@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 
 from drkit.cluster.api import LARGEST_PAGE, PAGE, HttpApi, connect
 from drkit.cluster.kubeconfig import read
-from drkit.cluster.transport import ATTEMPTS, LONGEST_WAIT, Transport
+from drkit.cluster.transport import ATTEMPTS, LONGEST_WAIT, PROMPT, Transport
 from drkit.errors import KubeExpired, KubeRefused, KubeUnreachable
 from tests.contract.api_server import CONFIG_MAPS, NAMESPACES, MemoryApi, memory_api, resource
 from tests.lab.labs import kubectl
@@ -20,7 +21,7 @@ from tests.lab.labs import kubectl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from drkit.cluster.kube import Api, Object
+    from drkit.cluster.kube import Api, Object, Watching
 
 NAME = f"contract-{uuid4().hex[:8]}"
 
@@ -70,7 +71,7 @@ def patient(memory: MemoryApi, clock: StoppedClock) -> HttpApi:
 
 
 @pytest.fixture(scope="module")
-def lab_api(lab: dict[str, Any]) -> Iterator[Api]:
+def lab_api(lab: dict[str, Any]) -> Iterator[Watching]:
     """The lab's API, with a namespace of the suite's own in it."""
     kubectl(lab, "create", "namespace", NAME)
     yield connect(read(Path(lab["kubeconfig"])))
@@ -78,12 +79,12 @@ def lab_api(lab: dict[str, Any]) -> Iterator[Api]:
 
 
 @pytest.fixture(params=["loopback", pytest.param("lab", marks=pytest.mark.lab)])
-def api(request: pytest.FixtureRequest) -> Api:
+def api(request: pytest.FixtureRequest) -> Watching:
     """Each implementation, with a namespace of the suite's own."""
     if request.param == "loopback":
         memory: MemoryApi = request.getfixturevalue("memory")
         return connect(memory.access)
-    found: Api = request.getfixturevalue("lab_api")
+    found: Watching = request.getfixturevalue("lab_api")
     return found
 
 
@@ -152,15 +153,15 @@ def test_a_patch_of_another_version_is_refused(api: Api) -> None:
     assert api.get(path)["data"] == {"a": "1"}
 
 
-@pytest.mark.parametrize(("orphan", "now"), [(False, False), (True, False), (False, True)])
-def test_what_was_deleted_is_gone(api: Api, *, orphan: bool, now: bool) -> None:
+@pytest.mark.parametrize(("orphan", "grace"), [(False, None), (True, None), (False, 0)])
+def test_what_was_deleted_is_gone(api: Api, *, orphan: bool, grace: int | None) -> None:
     """Deleting says whether there was anything, so that it can be done twice."""
     path = CONFIG_MAPS.object_path(NAME, "deleted")
     api.apply(path, config_map("deleted"), dry_run=False)
-    assert api.delete(path, orphan=orphan, now=now)
+    assert api.delete(path, orphan=orphan, grace=grace)
     while "deleted" in [each["metadata"]["name"] for each in items(api, CONFIG_MAPS.path)]:
         pass  # a finalizer of the server's own, while it lets what it owns go
-    assert not api.delete(path, orphan=orphan, now=now)
+    assert not api.delete(path, orphan=orphan, grace=grace)
 
 
 def test_another_object_of_the_name_is_not_deleted(api: Api) -> None:
@@ -170,6 +171,55 @@ def test_another_object_of_the_name_is_not_deleted(api: Api) -> None:
     assert not api.delete(path, uid=str(uuid4()))
     assert api.get(path)["metadata"]["uid"] == uid
     assert api.delete(path, uid=uid)
+
+
+def test_what_is_there_is_not_made_again(api: Api) -> None:
+    """An object is made where none of its name is, with a version of its own; a second one is refused."""
+    path = f"/api/v1/namespaces/{NAME}/configmaps"
+    made = api.create(path, config_map("created", a="1"))
+    assert made["data"] == {"a": "1"}
+    assert int(made["metadata"]["resourceVersion"]) > 0
+    with pytest.raises(KubeRefused) as caught:
+        api.create(path, config_map("created", a="2"))
+    assert caught.value.status == 409
+    assert api.get(CONFIG_MAPS.object_path(NAME, "created"))["data"] == {"a": "1"}
+
+
+def test_changes_are_told_as_they_come(api: Watching) -> None:
+    """A watch tells what was made, changed and deleted after the list that it begins with, and nothing twice."""
+    path, listed = CONFIG_MAPS.object_path(NAME, "watched"), f"/api/v1/namespaces/{NAME}/configmaps"
+    api.apply(CONFIG_MAPS.object_path(NAME, "before"), config_map("before"), dry_run=False)
+    version = list(api.pages(listed))[-1]["metadata"]["resourceVersion"]
+    with api.watch(listed, version) as watch:
+        told = watch.changes()
+        api.apply(path, config_map("watched", a="1"), dry_run=False)
+        assert _told(next(told)) == ("ADDED", "watched", {"a": "1"})
+        api.patch(path, {"data": {"a": "ä\x85"}})
+        assert _told(next(told)) == ("MODIFIED", "watched", {"a": "ä\x85"})
+        api.delete(path)
+        assert _told(next(told)) == ("DELETED", "watched", {"a": "ä\x85"})
+
+
+def _told(change: tuple[str, Object]) -> tuple[str, str, Any]:
+    return change[0], change[1]["metadata"]["name"], change[1].get("data")
+
+
+def test_a_watch_is_ended_from_another_thread(api: Watching) -> None:
+    """Whoever waits for a change is freed when the watch is cut."""
+    listed = f"/api/v1/namespaces/{NAME}/configmaps"
+    version = list(api.pages(listed))[-1]["metadata"]["resourceVersion"]
+    with api.watch(listed, version) as watch, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(list, watch.changes())
+        watch.cut()
+        with pytest.raises(KubeUnreachable):
+            waiting.result(timeout=20)
+
+
+def test_a_watch_that_is_refused_says_so(api: Watching) -> None:
+    """A kind that is not served is a refusal with its status, before the body is entered."""
+    with pytest.raises(KubeRefused) as caught, api.watch("/apis/never.example.com/v1/things", "1"):
+        raise AssertionError
+    assert caught.value.status == 404
 
 
 def test_odd_names_reach_the_server_as_they_are(api: Api) -> None:
@@ -302,6 +352,38 @@ def test_cuts_have_an_end_too(memory: MemoryApi, patient: HttpApi) -> None:
     memory.fail("configmaps", cut_after=20, times=1000)
     with pytest.raises(KubeUnreachable):
         items(patient, CONFIG_MAPS.path)
+
+
+def test_changes_that_are_forgotten_are_no_end(memory: MemoryApi) -> None:
+    """A watch from a version that the server does not remember fails as expired: the list is to be read again."""
+    memory.forgotten = 10_000
+    with connect(memory.access).watch(CONFIG_MAPS.path, "1") as watch, pytest.raises(KubeExpired):
+        list(watch.changes())
+
+
+def test_a_watch_that_was_cut_off_is_no_end(memory: MemoryApi) -> None:
+    """A connection that breaks is an error; a watch that the server ends in order is none."""
+    with connect(memory.access).watch(CONFIG_MAPS.path, "1000") as watch:
+        memory.put(CONFIG_MAPS, config_map("one"))
+        told = watch.changes()
+        assert _told(next(told)) == ("ADDED", "one", {})
+        memory.cut_watches()
+        with pytest.raises(KubeUnreachable):
+            next(told)
+    with connect(memory.access).watch(CONFIG_MAPS.path, "1000") as watch:
+        memory.closed = True
+        assert [_told(each)[0] for each in watch.changes()] in ([], ["ADDED"])
+
+
+def test_who_has_to_know_soon_is_told_soon(memory: MemoryApi) -> None:
+    """With prompt limits one try is made, and a server that is silent is given up after them."""
+    fault = memory.fail("/version", status=503, times=1000)
+    with pytest.raises(KubeRefused):
+        connect(memory.access, PROMPT).get("/version")
+    assert fault.seen == 1
+    memory.present.clear()
+    with pytest.raises(KubeUnreachable):
+        connect(memory.access, replace(PROMPT, read_seconds=0.1)).get("/version")
 
 
 def test_a_webhooks_refusal_is_not_repeated(memory: MemoryApi, patient: HttpApi) -> None:

@@ -13,6 +13,8 @@ COMMANDS = [
     (),
     ("backup",),
     ("check",),
+    ("drill",),
+    ("drill", "list"),
     ("lab",),
     ("lab", "up"),
     ("lab", "status"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from drkit.config import load as loading
 from drkit.config.model import CnpgDatabase, DsnDatabase
+from drkit.config.times import Hours
 from drkit.errors import ConfigurationError
 
 MINIMAL = """\
@@ -73,6 +74,28 @@ def test_the_documented_shape_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert config.clusters["spare"].databases[0].name == "billing"
 
 
+def test_what_drills_may_do_is_read(tmp_path: Path) -> None:
+    """Names, hours and lengths of time of the drills are values, with defaults that forbid nothing in a lab."""
+    drills = loading.load(_write(tmp_path, MINIMAL)).drills
+    assert (drills.allow, drills.hours, drills.backup_limit, drills.cooldown) == ([], None, None, 60)
+    text = """\
+drills:
+  allow: [worker-down]
+  watchdog: k3s-w2
+  hours: 01:00-05:00 UTC
+  backup_limit: 26h
+  cooldown: 2m
+  provider: hetzner
+  token: {file: hcloud}
+  load_balancer: k3s-lb
+  database: postgres/main-db
+"""
+    drills = loading.load(_write(tmp_path, MINIMAL + text)).drills
+    assert (drills.hours, drills.backup_limit, drills.cooldown) == (Hours(60, 300), 26 * 3600, 120)
+    assert drills.token is not None
+    assert drills.token.file == tmp_path / "hcloud"
+
+
 def test_relative_paths_are_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A configuration works from whatever directory drkit is called in."""
     monkeypatch.setenv("HOME", "/home/me")
@@ -103,6 +126,16 @@ def test_relative_paths_are_beside_the_file(tmp_path: Path, monkeypatch: pytest.
         ("vaults:\n  cluster: {url: 'ssh://u:p@h/y', passphrase: {env: X}}\n", "2:13", "no password"),
         ("vaults:\n  cluster: {url: v, passphrase: geheim}\n", "2:21: vaults.cluster.passphrase", "expected"),
         (MINIMAL + "cluster: {name: a\x1bb}\n", "3:18", "control character U+001B"),
+        (MINIMAL + "drills:\n  hours: 25:00-26:00\n", "4:3: drills.hours", "01:00-05:00"),
+        (
+            MINIMAL + "drills:\n  hours: 01:00-05:00 Europe/Nowhere\n",
+            "4:3: drills.hours",
+            "Europe/Nowhere is not known",
+        ),
+        (MINIMAL + "drills:\n  backup_limit: a day\n", "4:3: drills.backup_limit", "26h"),
+        (MINIMAL + "drills:\n  provider: hetzner\n", "3:1: drills", "and its token"),
+        (MINIMAL + "drills:\n  token: {env: X}\n", "3:1: drills", "provider: hetzner"),
+        (MINIMAL + "drills:\n  database: main-db\n", "4:3: drills.database", "expected"),
         ("", "1:1", "expected keys"),
         ("- a\n", "1:1", "expected keys"),
         ("5\n", "1:1", "expected keys"),

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from datetime import timedelta
-from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -17,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drkit.observe.axis import GAP_WIDTH, Axis
 from drkit.restore import rebuild_plan
 from drkit.restore.engine import estimate, journal, page, report, text, waterfall
-from drkit.restore.engine.axis import GAP_WIDTH, Axis
 from drkit.restore.engine.estimate import Sample
 from drkit.restore.engine.plan import Drawn, Plan, Step
 from drkit.restore.engine.report import AttemptReport
 from drkit.restore.kinds import KINDS
+from tests import pages
 from tests.unit.builders import NOON
 from tests.unit.test_rebuild_plan import reference
 
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
 
 EVIL = "load <script>alert(1)</script>&\x1b[2J"
 _SECONDS = {"server": 31.0, "pod-load": 42.0, "k3s": 12.0, "datastore": 9.0}
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class _Journal:
@@ -149,52 +145,10 @@ def test_every_action_has_a_kind() -> None:
         assert {step.action for step in rebuild_plan.steps(reference(mode))} <= KINDS.keys()
 
 
-class _Balanced(HTMLParser):
-    """Sees that what is opened is closed, and keeps what the page refers to and shows."""
-
-    VOID = frozenset({"meta"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.attributes: list[tuple[str, str]] = []
-        self.shown: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.shown.append(data)
-
-
-def _parsed(html: str) -> _Balanced:
-    parser = _Balanced()
-    parser.feed(html)
-    parser.close()
-    assert parser.open == []
-    return parser
-
-
 def test_the_page_needs_nothing_and_trusts_nothing() -> None:
     """It is well formed, refers to nothing outside of itself, has no script, and shows names as text."""
     html = page.html(_resumed(), KINDS)
-    parsed = _parsed(html)
-    assert "script" not in parsed.tags
-    assert not [
-        value for name, value in parsed.attributes if name in {"src", "href", "action"} or name.startswith("on")
-    ]
-    assert not re.search(r"https?:|@import|url\((?!#)", html)
+    parsed = pages.self_contained(html)
     assert "<b>plan</b>" not in html
     assert "\x1b" not in html
     assert any("load <script>alert(1)</script>" in data for data in parsed.shown)
@@ -256,45 +210,27 @@ def test_time_runs_to_the_right(attempts: list[tuple[float, float]], moments: li
     assert all(after - before >= 72 for before, after in pairwise(places))
 
 
-_MEASURE = """<pre id="measured"></pre><script>
+_MEASURE = """
 const box = (each) => each.getBoundingClientRect();
 const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 const all = (what) => [...document.querySelectorAll("svg " + what)].map(box);
 const texts = all("text"), bars = all(".bar");
 const picture = box(document.querySelector("svg"));
-document.getElementById("measured").textContent = JSON.stringify({
+return {
   bars: bars.length, texts: texts.length,
   met: texts.filter((text) => bars.some((bar) => meet(text, bar))).length,
   doubled: texts.filter((one, at) => texts.some((other, place) => place > at && meet(one, other))).length,
   outside: [...texts, ...bars].filter((each) => each.left < picture.left - 1 || each.right > picture.right + 1).length,
   wide: document.documentElement.scrollWidth > window.innerWidth,
-});
-</script></body>"""
+};
+"""
 
 
-@pytest.mark.skipif(not any(map(shutil.which, _BROWSERS)), reason="no Chromium on this machine")
+@pages.browser_needed
 @pytest.mark.parametrize("width", [1280, 820])
 def test_a_browser_shows_it_so(tmp_path: Path, width: int) -> None:
     """In a real browser no text meets a bar or another text, and nothing leaves the picture or the page."""
-    html = page.html(_resumed(), KINDS)
-    measured = re.sub(r"<meta http-equiv[^>]*>", "", html).replace("</body>", _MEASURE)
-    file = tmp_path / "report.html"
-    file.write_text(measured, encoding="utf-8")
-    browser = next(filter(None, map(shutil.which, _BROWSERS)))
-    argv = [
-        browser,
-        "--headless",
-        "--disable-gpu",
-        f"--window-size={width},2000",
-        f"--user-data-dir={tmp_path}/profile",
-    ]
-    argv += ["--no-sandbox"] if os.geteuid() == 0 else []
-    dumped = subprocess.run(
-        [*argv, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    ).stdout
-    found = re.search(r'<pre id="measured">(\{.*?\})</pre>', dumped)
-    assert found is not None, dumped[-2000:]
-    said = json.loads(found[1])
+    said = pages.measured(page.html(_resumed(), KINDS), _MEASURE, width, tmp_path)
     assert said["bars"] > 40
     assert {key: said[key] for key in ("met", "doubled", "outside", "wide")} == {
         "met": 0,

@@ -14,13 +14,15 @@ class Prepared:
         impossible: why the target cannot do it; empty where it can.
         hits: the nodes whose work it disturbs: the blast radius.
         disturbs_hosts: whether SSH to these nodes may be lost meanwhile: probes must not go through them.
-        dies: whether the host is off meanwhile, so that its undo waits on the watchdog.
+        dies: whether the host is off meanwhile.
+        watched: whether its undo is the provider's to do, and waits on the watchdog: a dead host runs no timer.
     """
 
     impossible: str = ""
     hits: tuple[str, ...] = ()
     disturbs_hosts: bool = False
     dies: bool = False
+    watched: bool = False
 
 
 class Fault(Protocol):
@@ -34,11 +36,19 @@ class Fault(Protocol):
         ...
 
     def arm(self, seconds: float) -> str:
-        """Have the undo wait where it outlives drkit, for this many seconds, and return where that is."""
+        """Have the undo wait where it outlives drkit, for this many seconds, and return where that is.
+
+        Raises:
+            PreflightFailed: there is no such place, and nobody said that it is to be done without one.
+        """
         ...
 
     def inject(self) -> str:
-        """Do it, and return the word of whoever did. Refused where it is not armed."""
+        """Do it, and return the word of whoever did.
+
+        Raises:
+            FaultFailed: it is not armed; nothing was done.
+        """
         ...
 
     def confirm(self) -> str:

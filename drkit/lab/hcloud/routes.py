@@ -175,7 +175,7 @@ def _delete(project: Project, collection: str, raw: Raw) -> Answer:
 
 def _act(project: Project, collection: str, raw: Raw, command: str, body: Raw) -> Raw:
     match (collection, command):
-        case ("servers", "poweron" | "poweroff"):
+        case ("servers", "poweron" | "poweroff" | "reset"):
             return servers.power(project, raw, command, body)
         case ("load_balancers", _):
             return balancers.act(project, raw, command, body)

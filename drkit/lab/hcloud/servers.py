@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Raw = dict[str, Any]
 Body = dict[str, Any]
 _LARGEST_USER_DATA = 32 * 1024
-_POWER = {"poweron": "start_server", "poweroff": "stop_server"}
+_POWER = {"poweron": "start_server", "poweroff": "stop_server", "reset": "reset_server"}
 
 
 def create(project: Project, body: Body) -> Raw:
@@ -171,14 +171,20 @@ def _assigned(project: Project, server: Raw, number: int) -> Raw:
 
 
 def power(project: Project, server: Raw, command: str, _body: Body) -> Raw:
-    """``POST /servers/{id}/actions/poweron`` and ``poweroff``."""
+    """``POST /servers/{id}/actions/poweron``, ``poweroff`` and ``reset``."""
     number = server["id"]
-    work = project.machines.start if command == "poweron" else project.machines.stop
-    status = "running" if command == "poweron" else "off"
+    status = "off" if command == "poweroff" else "running"
+
+    def work() -> None:
+        if command != "poweron":
+            project.machines.stop(number)
+        if command != "poweroff":
+            project.machines.start(number)
+
     action = project.start(
         _POWER[command],
         ("server", number),
-        work=lambda: work(number),
+        work=work,
         effect=lambda: server.update(status=status),
     )
     return {"action": action.document()}

@@ -197,17 +197,17 @@ def health(api: Api, wanted: Wanted) -> Iterator[TargetHealth]:
         return
     raw = foundation.found(api, BALANCERS, wanted.balancer.name)
     mine = {each["id"]: str(each["name"]) for each in api.labelled("servers", naming.MADE_BY, wanted.restore_id)}
-    for each in _single(raw["targets"]):
+    for each in single(raw["targets"]):
         if each["server"]["id"] in mine:
             for found in each.get("health_status") or ():
                 yield TargetHealth(mine[each["server"]["id"]], found["listen_port"], found["status"])
 
 
-def _single(targets: Iterable[Raw]) -> Iterator[Raw]:
+def single(targets: Iterable[Raw]) -> Iterator[Raw]:
     """Targets that are servers, those that a label selector means among them."""
     for each in targets:
         if each["type"] == "label_selector":
-            yield from _single(each.get("targets") or ())
+            yield from single(each.get("targets") or ())
         elif each["type"] == "server":
             yield each
 

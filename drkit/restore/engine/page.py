@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drkit.observe.page import document, facts, remarks, table
 from drkit.observe.progress import size
-from drkit.observe.text import duration, markup
+from drkit.observe.text import duration
 from drkit.restore.engine.text import age
 from drkit.restore.engine.waterfall import OTHER, svg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from drkit.restore.engine.report import Report
 
 _STYLE = Path(__file__).with_name("page.css")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def html(report: Report, kinds: Mapping[str, str]) -> str:
@@ -26,24 +26,19 @@ def html(report: Report, kinds: Mapping[str, str]) -> str:
         report: of the restore.
         kinds: of its actions, by name: they give the bars their colours.
     """
-    return "\n".join(_Page(report, kinds).lines()) + "\n"
+    title, foot = f"Restore to {report.plan.target}", f"drkit, restore {report.restore}"
+    return document(title, _STYLE, _Page(report, kinds).body(), foot)
 
 
 class _Page:
     def __init__(self, report: Report, kinds: Mapping[str, str]) -> None:
         self._report, self._kinds = report, kinds
 
-    def lines(self) -> Iterator[str]:
-        title = f"Restore to {markup(self._report.plan.target)}"
-        yield f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>'
-        yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        yield f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>"
+    def body(self) -> Iterator[str]:
         yield from self._head()
         yield from self._picture()
         yield from self._remarks()
         yield from self._tables()
-        yield f"</main>\n<footer>drkit, restore {markup(self._report.restore)}</footer>\n</body>\n</html>"
 
     def _head(self) -> Iterator[str]:
         report = self._report
@@ -51,16 +46,16 @@ class _Page:
             yield '<p class="state good">Restored; every proof is equal.</p>'
         else:
             yield f'<p class="state bad">Not restored: {report.attempts[-1].status}.</p>'
-        facts = [
-            ("RTO, measured" if report.finished else "so far", duration(report.seconds), ""),
-            ("longest chain of steps", duration(report.critical.seconds), ""),
-            ("attempts", str(len(report.attempts)), ""),
-            ("mode", report.plan.mode, ""),
-            ("began", report.started, "small"),
-            ("newest recovery point", report.point, "small"),
-        ]
-        shown = (f'<div class="{look}"><dt>{what}</dt><dd>{markup(value)}</dd></div>' for what, value, look in facts)
-        yield f'<dl class="facts">{"".join(shown)}</dl>'
+        yield facts(
+            (
+                ("RTO, measured" if report.finished else "so far", duration(report.seconds), ""),
+                ("longest chain of steps", duration(report.critical.seconds), ""),
+                ("attempts", str(len(report.attempts)), ""),
+                ("mode", report.plan.mode, ""),
+                ("began", report.started, "small"),
+                ("newest recovery point", report.point, "small"),
+            )
+        )
 
     def _picture(self) -> Iterator[str]:
         report = self._report
@@ -79,22 +74,19 @@ class _Page:
     def _remarks(self) -> Iterator[str]:
         report = self._report
         records = [str(each) for each in report.old_records]
-        for heading, look, remarks in (
+        for heading, look, said in (
             ("Warnings", "warning", report.warnings),
             ("To be reissued: what outside depends on the cluster", "", report.reissue),
             ("Old DNS records, for going back", "", records),
             ("Notes", "", report.notes),
             ("Roles made", "", report.roles_made),
         ):
-            if remarks:
-                yield f'<h2>{heading}</h2>\n<ul class="remarks {look}">'
-                yield from (f"<li>{markup(each)}</li>" for each in remarks)
-                yield "</ul>"
+            yield from remarks(heading, said, look)
 
     def _tables(self) -> Iterator[str]:
         report = self._report
         drawn = [(each.source, each.point, age(each.age), size(each.size)) for each in report.plan.draws_on]
-        yield from _table("Drawn on", (("source", 0), ("recovery point", 0), ("age", 1), ("size", 1)), drawn)
+        yield from table("Drawn on", (("source", 0), ("recovery point", 0), ("age", 1), ("size", 1)), drawn)
         runs = sorted((*report.steps, *report.cut_short), key=lambda run: run.began)
         steps = [
             (
@@ -106,23 +98,11 @@ class _Page:
             )
             for run in runs
         ]
-        yield from _table("Steps", (("step", 0), ("what it does", 0), ("status", 0), ("began", 1), ("took", 1)), steps)
+        yield from table("Steps", (("step", 0), ("what it does", 0), ("status", 0), ("began", 1), ("took", 1)), steps)
         if len(report.attempts) > 1:
             tried = [
                 (str(each.number), each.started, each.status, f"{each.began:.1f} s", duration(each.seconds))
                 for each in report.attempts
             ]
             headings = (("attempt", 0), ("began at", 0), ("ended", 0), ("after", 1), ("took", 1))
-            yield from _table("Attempts", headings, tried)
-
-
-def _table(heading: str, columns: Sequence[tuple[str, int]], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A table; columns that are marked hold figures."""
-    looks = [' class="number"' if number else "" for _, number in columns]
-    yield f"<h2>{heading}</h2>\n<table>\n<thead><tr>"
-    yield "".join(f'<th scope="col"{look}>{name}</th>' for (name, _), look in zip(columns, looks, strict=True))
-    yield "</tr></thead>\n<tbody>"
-    for row in rows:
-        cells = (f"<td{look}>{markup(cell)}</td>" for cell, look in zip(row, looks, strict=True))
-        yield f"<tr>{''.join(cells)}</tr>"
-    yield "</tbody>\n</table>"
+            yield from table("Attempts", headings, tried)

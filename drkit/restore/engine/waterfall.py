@@ -9,9 +9,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from drkit.observe.axis import Axis
 from drkit.observe.text import duration, markup
 from drkit.restore.engine import journal
-from drkit.restore.engine.axis import Axis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,16 +1,14 @@
-"""Where a moment of a restore is in its picture: attempts to scale, the gaps between them cut short. Pure."""
+"""Where a moment is in a picture of what took time: stretches to scale, the gaps between them cut short. Pure."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from drkit.restore.engine.report import AttemptReport
 
 GAP_WIDTH = 64.0
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
@@ -18,9 +16,23 @@ _TICK_WIDTH = 72.0
 """The least between two ticks, so that what is written at them does not meet."""
 
 
+class Stretch(Protocol):
+    """A time that is drawn to scale, in seconds on the picture's own clock."""
+
+    @property
+    def began(self) -> float:
+        """When it began."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        ...
+
+
 @dataclass(frozen=True)
 class Gap:
-    """Time in which no attempt ran: from where to where it is drawn, and how long it was in seconds."""
+    """Time between two stretches: from where to where it is drawn, and how long it was in seconds."""
 
     left: float
     right: float
@@ -28,22 +40,22 @@ class Gap:
 
 
 class Axis:
-    """Seconds since a restore began, in pixels.
+    """Seconds, in pixels.
 
     Args:
-        attempts: of the restore, in order.
+        stretches: what is drawn, in order.
         left: where the first begins.
         right: where the last ends.
     """
 
-    def __init__(self, attempts: Sequence[AttemptReport], left: float, right: float) -> None:
+    def __init__(self, stretches: Sequence[Stretch], left: float, right: float) -> None:
         self._parts: list[tuple[float, float, float]] = []
-        gaps = max(len(attempts) - 1, 0)
-        working = sum(each.seconds for each in attempts) or 1.0
+        gaps = max(len(stretches) - 1, 0)
+        working = sum(each.seconds for each in stretches) or 1.0
         self._scale = (right - left - gaps * GAP_WIDTH) / working
         self._left, self._right = left, right
         at = left
-        for each in attempts:
+        for each in stretches:
             self._parts.append((each.began, each.seconds, at))
             at += each.seconds * self._scale + GAP_WIDTH
 
@@ -54,14 +66,14 @@ class Axis:
 
     @property
     def gaps(self) -> list[Gap]:
-        """Between the attempts."""
+        """Between the stretches."""
         found = []
         for (began, length, at), (after, _, there) in pairwise(self._parts):
             found.append(Gap(at + length * self._scale, there, max(after - began - length, 0.0)))
         return found
 
     def ticks(self) -> list[tuple[float, float]]:
-        """Round moments: where each is, and the seconds since the restore began."""
+        """Round moments: where each is, and its seconds."""
         step = next((each for each in _STEPS if each * self._scale >= _TICK_WIDTH), _STEPS[-1])
         found: list[tuple[float, float]] = []
         for began, length, at in self._parts:

@@ -1,0 +1,1 @@
+"""Scenarios: the files in which drills are written down."""

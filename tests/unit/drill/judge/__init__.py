@@ -1,0 +1,1 @@
+"""The judge: from a record to its verdict."""

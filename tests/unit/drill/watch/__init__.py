@@ -1,0 +1,1 @@
+"""The pure core and the small shells around it, each alone."""
