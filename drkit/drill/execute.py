@@ -233,13 +233,7 @@ class Executor:
         every = _LAB_SECONDS if self._site.in_lab else _ASK_SECONDS
         return Parts(
             planned.faults,
-            Measuring(
-                planned.drill.probes,
-                known,
-                self._site.apis,
-                targets,
-                _LAB_SECONDS if self._site.in_lab else _ASK_SECONDS,
-            ),
+            Measuring(planned.drill.probes, known, self._site.apis, targets, every),
             planned.wholeness.problems,
             lambda recorder: self._rows(recorder, planned),
             partial(beside, planned.drill.during, self._config_file),
