@@ -56,15 +56,21 @@ class Driller:
         assert verdict["exit_code"] == done.status
         return done.status, verdict
 
-    def record(self) -> Path | None:
-        """The record of the drill that began last."""
-        found = (Path(self._user.env()["XDG_STATE_HOME"]) / "drkit" / "drills").glob("*.jsonl")
-        return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    def records(self) -> set[Path]:
+        """Those of all drills so far."""
+        return set((Path(self._user.env()["XDG_STATE_HOME"]) / "drkit" / "drills").glob("*.jsonl"))
 
-    def is_confirmed(self) -> bool:
-        """Whether the newest record says that a fault was seen."""
-        record = self.record()
-        return record is not None and '"phase":"confirmed"' in record.read_text(encoding="utf-8")
+    def hurt(self, name: str) -> subprocess.Popen[str]:
+        """Start a scenario of one fault, and return while that is there."""
+        before = self.records()
+        child = self.start("run", name)
+
+        def is_confirmed() -> bool:
+            return any('"phase":"confirmed"' in each.read_text(encoding="utf-8") for each in self.records() - before)
+
+        until(lambda: is_confirmed() or child.poll() is not None, _SETTLED_SECONDS, every=0.1)
+        assert child.poll() is None, child.communicate()
+        return child
 
     def is_whole(self) -> bool:
         """Whether nodes and workload are healthy."""
