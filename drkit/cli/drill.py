@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(rich_markup_mode=None, epilog=exits(*VERDICTS), no_args_is_help=True)
     group.callback()(drill)
     group.command("list", epilog=exits())(list_scenarios)
-    group.command("run", epilog=exits(10, 14, 16, *VERDICTS))(run)
+    group.command("run", epilog=exits(10, 12, 16, *VERDICTS))(run)
     group.command("undo", epilog=exits(3, 16))(undo)
     group.command("report", epilog=exits(*VERDICTS))(report)
     app.add_typer(group, name="drill")

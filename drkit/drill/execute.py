@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drkit import __version__
 from drkit.cluster.cnpg import PostgresCluster
@@ -15,6 +15,7 @@ from drkit.drill import database, history, look, rejudge
 from drkit.drill.asking import Known
 from drkit.drill.beside import beside
 from drkit.drill.choose import choose
+from drkit.drill.expected import expected
 from drkit.drill.facts import gather
 from drkit.drill.faults.find import make
 from drkit.drill.faults.means import Means
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 
 ALL = "all"
 """In place of a refusal's name: every one that may be forced."""
+_LAB_SECONDS, _ASK_SECONDS = 2.0, 10.0
+"""From one question to the load balancer to the next: in a lab, and elsewhere: Hetzner answers 3600 in an hour."""
 _LEDGER_SECONDS = 60.0
 """How long replicas may take to have all that the primary wrote, once the cluster is whole."""
 
@@ -69,6 +72,7 @@ class Planned:
         prepared: what each of them says of itself.
         wholeness: whether the cluster is as whole as it was when this was planned.
         refusals: what speaks against it.
+        predicted: what the settings make one expect, by the probe's name.
     """
 
     run: str
@@ -79,6 +83,7 @@ class Planned:
     prepared: tuple[Prepared, ...]
     wholeness: look.Wholeness
     refusals: tuple[Refusal, ...]
+    predicted: Mapping[str, Any]
 
 
 class Executor:
@@ -147,7 +152,17 @@ class Executor:
             catalogue=self._catalogue,
             holder=holder,
         )
-        return Planned(called, drill, found, snapshot, faults, prepared, wholeness, refusals(drill, facts))
+        against = refusals(drill, facts)
+        predicted = self._predicted(drill, snapshot)
+        return Planned(called, drill, found, snapshot, faults, prepared, wholeness, against, predicted)
+
+    def _predicted(self, drill: Drill, snapshot: Snapshot) -> Mapping[str, Any]:
+        """A drill is no worse for a prediction that cannot be made."""
+        try:
+            return expected(self._config, self._clock.now(), drill, snapshot, in_lab=self._site.in_lab)
+        except DrkitError as error:
+            self._reporter.warn(f"nothing is predicted: {error.message}")
+            return {}
 
     def _catalogue(self) -> Catalogue:
         config = self._config
@@ -202,6 +217,7 @@ class Executor:
             self._site.name,
             lab=self._site.in_lab,
             stand_ins=stand_ins(planned.found),
+            predicted=planned.predicted,
         )
 
     def _parts(self, planned: Planned, passwords: Mapping[tuple[str, str], str]) -> Parts:
@@ -214,9 +230,10 @@ class Executor:
             [self._site.nodes[name] for each in planned.prepared for name in each.hits],
         )
         targets = self._targets if self._site.power is not None else None
+        every = _LAB_SECONDS if self._site.in_lab else _ASK_SECONDS
         return Parts(
             planned.faults,
-            Measuring(planned.drill.probes, known, self._site.apis, targets),
+            Measuring(planned.drill.probes, known, self._site.apis, targets, every),
             planned.wholeness.problems,
             lambda recorder: self._rows(recorder, planned),
             partial(beside, planned.drill.during, self._config_file),

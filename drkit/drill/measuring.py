@@ -34,12 +34,14 @@ class Measuring:
         known: how they ask.
         apis: the cluster's API, through each of its servers.
         targets: how the load balancer finds its targets, where it can be asked.
+        every: seconds from one question to the load balancer to the next.
     """
 
     probes: Sequence[Probe]
     known: Known
     apis: Sequence[Watching]
     targets: Callable[[], Iterable[TargetHealth]] | None
+    every: float
 
     @contextmanager
     def __call__(self, recorder: Recorder) -> Iterator[Prober]:
@@ -50,7 +52,7 @@ class Measuring:
             PreflightFailed: nothing leads to a target.
         """
         with ExitStack() as stack:
-            watcher = stack.enter_context(Watcher(recorder, self.apis, self.targets))
+            watcher = stack.enter_context(Watcher(recorder, self.apis, self.targets, self.every))
             ways = stack.enter_context(Ways())
             asked = askings(self.probes, self.known, ways)
             asking = stack.enter_context(prober.start(recorder.path, recorder.start, asked, ways))

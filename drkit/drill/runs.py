@@ -19,7 +19,7 @@ from drkit.errors import DrkitError, FaultFailed, Interrupted, KubeUnreachable, 
 from drkit.observe.text import columns, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from drkit.drill.execute import Planned
@@ -44,6 +44,7 @@ class Plan:
         """For scripts."""
         return {
             "drill": self.planned.drill.as_json(),
+            "predicted": dict(self.planned.predicted),
             "refusals": [asdict(each) for each in self.planned.refusals],
         }
 
@@ -55,7 +56,13 @@ class Plan:
             for each, prepared in zip(drill.injections, self.planned.prepared, strict=True)
         ]
         probes = [
-            [each.name, each.where, duration(each.every), "watched" if each.window is None else duration(each.window)]
+            [
+                each.name,
+                each.where,
+                duration(each.every),
+                "watched" if each.window is None else duration(each.window),
+                _likely(self.planned.predicted.get(each.name)),
+            ]
             for each in drill.probes
         ]
         steady, settle = duration(drill.steady_seconds), duration(drill.settle_seconds)
@@ -65,12 +72,16 @@ class Plan:
             "",
             *columns(["FAULT", "TARGET", "AFTER", "LASTS", "HERE"], faults),
             "",
-            *columns(["PROBE", "ASKS", "EVERY", "WINDOW"], probes),
+            *columns(["PROBE", "ASKS", "EVERY", "WINDOW", "PREDICTED"], probes),
             "",
             f"has to happen: {', '.join(drill.expect) or 'nothing'}; has to hold: {', '.join(drill.hold) or 'nothing'}",
             *(f"{'note' if each.warns else 'refused'}, {each.name}: {each.sentence}" for each in self.planned.refusals),
             "",
         ]
+
+
+def _likely(predicted: Mapping[str, Any] | None) -> str:
+    return "" if predicted is None else f"{predicted['seconds']:.0f} ± {predicted['error']:.0f} s"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.lab.clusters import state
+from tests.lab.driller import EXCEEDED, INVALID, KEPT, LOST, Driller, Lab
 from tests.lab.labs import COLD_SECONDS, kubectl, ssh
-from tests.lab.site import DRKIT, finish
+from tests.lab.site import finish
 from tests.lab.waiting import until
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(COLD_SECONDS)]
 
-Lab = dict[str, Any]
-KEPT, EXCEEDED, LOST, INVALID = 0, 20, 21, 22
-_SETTLED_SECONDS = 300.0
 _IDLE_NFT = """#!/bin/sh
 # Looks and checks as ever; who asks for a table gets the word that it is there.
 case "$*" in *list*|*--check*) exec /usr/sbin/nft.real "$@";; esac
@@ -34,70 +32,14 @@ exit 0
 """
 
 
-class Driller:
-    """Somebody who drills the shared lab."""
-
-    def __init__(self, lab: Lab, user: LabUser) -> None:
-        self.lab, self._user = lab, user
-        self.chaos = Path(lab["config"]).parent / "chaos"
-
-    def scenario(self, name: str, text: str) -> None:
-        """A scenario of one's own, beside drkit.yaml."""
-        self.chaos.mkdir(exist_ok=True)
-        (self.chaos / f"{name}.yaml").write_text(text, encoding="utf-8")
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start ``drkit drill …``."""
-        return subprocess.Popen(
-            ["env", "--default-signal=INT", DRKIT, "drill", *arguments, "--config", self.lab["config"], "--json"],
-            env=self._user.env(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, name: str) -> tuple[int, dict[str, Any]]:
-        """Run a scenario; how the command ended, and its verdict."""
-        done = finish(self.start("run", name), COLD_SECONDS)
-        assert done.status in {KEPT, EXCEEDED, LOST, INVALID}, f"{done.status}\n{done.out}\n{done.err}"
-        verdict: dict[str, Any] = done.json()["verdicts"][0]
-        assert verdict["exit_code"] == done.status
-        return done.status, verdict
-
-    def record(self) -> Path | None:
-        """The record of the drill that began last."""
-        found = (Path(self._user.env()["XDG_STATE_HOME"]) / "drkit" / "drills").glob("*.jsonl")
-        return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
-
-    def is_confirmed(self) -> bool:
-        """Whether the newest record says that a fault was seen."""
-        record = self.record()
-        return record is not None and '"phase":"confirmed"' in record.read_text(encoding="utf-8")
-
-    def is_whole(self) -> bool:
-        """Whether nodes and workload are healthy."""
-        found = finish(
-            subprocess.Popen(
-                [DRKIT, "lab", "status", "--name", self.lab["name"], "--json"],
-                env=self._user.env(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        ).json()
-        return bool(found["state"] == "up" and found["workload"]["healthy"])
-
-
 @pytest.fixture
 def driller(workload: Lab, lab_user: LabUser) -> Iterator[Driller]:
     """Who finds the cluster whole, and leaves it whole."""
     made = Driller(workload, lab_user)
-    until(made.is_whole, _SETTLED_SECONDS, every=1.0)
+    made.settle()
     yield made
-    for each in made.chaos.glob("*.yaml"):
-        each.unlink()
-    until(made.is_whole, _SETTLED_SECONDS, every=1.0)
+    made.clean()
+    made.settle()
 
 
 def series(verdict: dict[str, Any], probe: str, *, session: bool = False) -> dict[str, Any]:
@@ -125,21 +67,10 @@ def test_a_killed_primary_is_replaced_and_nothing_is_lost(driller: Driller) -> N
     for path in verdict["files"].values():
         assert Path(path).stat().st_size
     # The same record, the same verdict.
-    again = finish(driller_report(driller, verdict["files"]["record"])).json()
+    again = driller.finish("report", verdict["files"]["record"]).json()
     assert {key: again[key] for key in ("outcome", "reasons", "series")} == {
         key: verdict[key] for key in ("outcome", "reasons", "series")
     }
-
-
-def driller_report(driller: Driller, record: str) -> subprocess.Popen[str]:
-    """``drkit drill report``, which needs no configuration."""
-    return subprocess.Popen(
-        [DRKIT, "drill", "report", record, "--json"],
-        env=driller._user.env(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_an_application_without_a_second_replica_exceeds_its_window(driller: Driller) -> None:
@@ -151,10 +82,13 @@ def test_an_application_without_a_second_replica_exceeds_its_window(driller: Dri
 title: The only pod of an application is deleted
 steady: {{for: 5s}}
 probes:
-  - {{kind: http, name: alone, url: "http://docfast-staging.{zone}/health", window: 0.5, every: 0.1}}
-  - {{kind: http, name: replicated, url: "http://docfast.{zone}/health", window: 5s, every: 0.1}}
+  - {{kind: http, name: alone, url: "http://docfast-staging.{zone}/health", window: 0.5, session: false}}
+  - {{kind: http, name: replicated, url: "http://docfast.{zone}/health", window: 10s, session: false}}
 faults:
-  - {{fault: delete-pod, on: {{pod: any, namespace: docfast-staging, labels: {{app: docfast-staging}}}}, lasts: 20s}}
+  - fault: delete-pod
+    on: {{pod: any, namespace: docfast-staging, labels: {{app: docfast-staging}}}}
+    options: {{grace: 0}}
+    lasts: 20s
 """,
     )
     status, verdict = driller.run("single-replica")
@@ -163,6 +97,24 @@ faults:
     assert series(verdict, "replicated")["beyond"] <= 0
 
 
+@pytest.fixture
+def asynchronous(driller: Driller) -> Iterator[None]:
+    """The sample workload replicates synchronously, so that nothing is lost; not for the time of a test."""
+    assert replicate(driller, "false").status == 0
+    yield
+    driller.settle()
+    assert replicate(driller, "true").status == 0
+
+
+def replicate(driller: Driller, synchronously: str) -> Ran:
+    """Tell the manager of the instances how to replicate, which writes it where all of them read it."""
+    primary = state(driller.lab, "main-db", "postgres")["currentPrimary"]
+    told = ["edit-config", "--force", "--set", f"synchronous_mode={synchronously}"]
+    patroni = ["patronictl", "-c", "/etc/cnpg-stand-in/patroni.yml", *told]
+    return kubectl(driller.lab, "exec", "-n", "postgres", primary, "-c", "postgres", "--", *patroni)
+
+
+@pytest.mark.usefixtures("asynchronous")
 def test_writes_that_a_cut_off_primary_acknowledged_are_counted_as_lost(driller: Driller) -> None:
     """Replication is asynchronous: what a primary acknowledges to those who are cut off with it, is gone, and told."""
     driller.scenario(
@@ -187,8 +139,7 @@ settle: 5m
 
 def test_a_prober_that_was_held_up_makes_the_drill_invalid(driller: Driller) -> None:
     """A prober that gets no processor time measures itself: the drill proves nothing, and says so."""
-    child = driller.start("run", "primary-pod-killed")
-    until(lambda: driller.is_confirmed() or child.poll() is not None, 300.0, every=0.2)
+    child = driller.hurt("primary-pod-killed")
     prober = children(child.pid, "drkit.drill.probes")
     os.kill(prober, signal.SIGSTOP)
     try:
@@ -253,12 +204,11 @@ faults:
   - {{fault: {fault}, on: {{node: worker, name: agent-2}}, lasts: 5s}}
 """,
     )
-    child = driller.start("run", "killed")
-    until(lambda: driller.is_confirmed() or child.poll() is not None, 300.0, every=0.1)
+    child = driller.hurt("killed")
     child.kill()
     finish(child)
-    until(driller.is_whole, _SETTLED_SECONDS, every=1.0)
-    undone = finish(driller.start("undo"), 300.0)
+    driller.settle()
+    undone = driller.finish("undo")
     assert undone.status == 0, undone.err
     assert undone.json()["failed"] == []
 
@@ -267,11 +217,11 @@ def test_two_drills_at_once_are_refused(driller: Driller) -> None:
     """The second one says who works on the cluster, and touches nothing."""
     first = driller.start("run", "coredns-gone")
     until(lambda: lease_holder(driller) or first.poll() is not None, 120.0, every=0.2)
-    second = finish(driller.start("run", "coredns-gone"), COLD_SECONDS)
+    second = driller.finish("run", "coredns-gone")
     first.send_signal(signal.SIGINT)
     ended = finish(first, COLD_SECONDS)
-    assert second.status == 14, second.err
-    assert "drill" in second.json()["error"]["message"]
+    assert second.status == 16, second.err
+    assert "drill run" in second.json()["error"]["message"]
     assert ended.status == 130, ended.err
 
 
