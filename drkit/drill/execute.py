@@ -153,13 +153,13 @@ class Executor:
             holder=holder,
         )
         against = refusals(drill, facts)
-        predicted = self._predicted(drill, snapshot)
+        predicted = self._predicted(drill)
         return Planned(called, drill, found, snapshot, faults, prepared, wholeness, against, predicted)
 
-    def _predicted(self, drill: Drill, snapshot: Snapshot) -> Mapping[str, Any]:
+    def _predicted(self, drill: Drill) -> Mapping[str, Any]:
         """A drill is no worse for a prediction that cannot be made."""
         try:
-            return expected(self._config, self._clock.now(), drill, snapshot, in_lab=self._site.in_lab)
+            return expected(self._config, self._site.kube, self._clock.now(), drill)
         except DrkitError as error:
             self._reporter.warn(f"nothing is predicted: {error.message}")
             return {}
