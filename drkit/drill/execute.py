@@ -15,7 +15,6 @@ from drkit.drill import database, history, look, rejudge
 from drkit.drill.asking import Known
 from drkit.drill.beside import beside
 from drkit.drill.choose import choose
-from drkit.drill.expected import expected
 from drkit.drill.facts import gather
 from drkit.drill.faults.find import make
 from drkit.drill.faults.means import Means
@@ -30,6 +29,7 @@ from drkit.drill.values import CONTROL_PROBE, SQL_READ, SQL_WRITE
 from drkit.errors import DrkitError, PreflightFailed
 from drkit.points import catalogue as catalogues
 from drkit.points.signing import verifier
+from drkit.posture.expect import expected
 from drkit.restore.engine.journal import to_text
 from drkit.vault.configured import vaults
 
@@ -159,7 +159,8 @@ class Executor:
     def _predicted(self, drill: Drill) -> Mapping[str, Any]:
         """A drill is no worse for a prediction that cannot be made."""
         try:
-            return expected(self._config, self._site.kube, self._clock.now(), drill)
+            servers = [self._site.nodes[name] for name in self._site.servers]
+            return expected(self._site.kube, servers, self._config, drill)
         except DrkitError as error:
             self._reporter.warn(f"nothing is predicted: {error.message}")
             return {}
