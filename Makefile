@@ -5,7 +5,7 @@ LOCK_ENV   := build/lock-venv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lab disasters drills lint format bench lock clean
+.PHONY: help setup demo drill test fast lab disasters drills lint format bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,10 @@ demo: setup ## a database is backed up, lost and restored; a whole cluster in co
 	else \
 		echo 'NOT SHOWN: the demonstration with a whole cluster, for what is said above' >&2; \
 	fi
+
+drill: setup ## the lab's PostgreSQL primary is killed, and the drill says how long users would have noticed
+	@tools/engine
+	@$(PYTHON_ENV)/python -m demo drill
 
 # Most tests of the lab wait for nodes to boot or to be missed: side by side they take as long as the longest.
 PYTEST := $(PYTHON_ENV)/python -m pytest --numprocesses=3 --dist=loadgroup

@@ -1,4 +1,4 @@
-"""Runs a demonstration: ``python -m demo shop`` or ``cluster``. Exit code 0 only if every act proved what it should."""
+"""Runs a demonstration: ``python -m demo shop``, ``cluster`` or ``drill``. Exit code 0 only if every act proved what it should."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from demo import acts, cluster, lab, processes
+from demo import acts, cluster, drill, lab, processes
 from demo.play import Act, ActFailed
 from demo.stage import Left, new_directory, stage
 from demo.terminal import Terminal
@@ -35,7 +35,14 @@ def _cluster(left: Left, terminal: Terminal, played: list[Act]) -> None:
             act(play)
 
 
-SCENES: dict[str, Scene] = {"shop": _shop, "cluster": _cluster}
+def _drill(left: Left, terminal: Terminal, played: list[Act]) -> None:
+    with lab.stage(left, terminal) as made:
+        play = cluster.ClusterPlay(made, terminal, played)
+        for act in drill.ALL:
+            act(play)
+
+
+SCENES: dict[str, Scene] = {"shop": _shop, "cluster": _cluster, "drill": _drill}
 
 
 def main(scene: Scene) -> int:

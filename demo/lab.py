@@ -19,7 +19,7 @@ from drkit.lab import containers, engine
 from drkit.lab.engine import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from demo.stage import Left
     from demo.terminal import Terminal
@@ -41,8 +41,12 @@ class Lab:
         """Run the real command; its status."""
         return run(arguments, self.files if self.files.exists() else self.directory, self._environment(arguments))
 
-    def ask(self, *arguments: str) -> Any:
+    def ask(self, *arguments: str, also: Collection[int] = ()) -> Any:
         """What a command answers with ``--json``.
+
+        Args:
+            arguments: of the command.
+            also: exit codes that are as good as 0.
 
         Raises:
             ActFailed: it did not succeed.
@@ -51,7 +55,7 @@ class Lab:
         done = subprocess.run(
             argv, env=self._environment(arguments), cwd=self.files, capture_output=True, text=True, check=False
         )
-        if done.returncode != 0:
+        if done.returncode != 0 and done.returncode not in also:
             raise ActFailed(f"`drkit {' '.join(arguments)}` ended with exit code {done.returncode}: {done.stderr}")
         return json.loads(done.stdout)
 
