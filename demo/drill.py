@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from demo import cluster
-from demo.cluster import ClusterPlay
 from demo.play import ActFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from demo.cluster import ClusterPlay
 
 _EXCEEDED = 20
 _SCENARIO = "primary-pod-killed"
