@@ -1,4 +1,4 @@
-"""Runs a demonstration: ``python -m demo shop``, ``cluster`` or ``drill``. Exit code 0 only if each act proved its own."""
+"""Runs a demonstration: ``python -m demo shop|cluster|drill``. Exit code 0 only if every act proved what it should."""
 
 from __future__ import annotations
 
