@@ -31,16 +31,19 @@ class DrkitError(Exception):
     Args:
         message: what happened, in one sentence, with the values that matter.
         hint: what the user does next; empty where the message says it already.
+        passes: whether this one passes by itself, where its class does not say so.
     """
 
     exit_code: ClassVar[int] = 1
-    passes: ClassVar[bool] = False
+    passes: bool = False
     """Whether it is of a kind that passes by itself, as a network that is down does: then trying again can help."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, passes: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if passes:
+            self.passes = True
 
 
 class UsageError(DrkitError):
@@ -57,6 +60,8 @@ class SourceFailed(DrkitError):
 
 class StartAgain(SourceFailed):
     """A source was disturbed by what passes: started once more, it may be read whole."""
+
+    passes = True
 
 
 class BackupFailed(DrkitError):
@@ -93,12 +98,20 @@ class KubeRefused(SourceFailed):
         status: HTTP's, such as 403.
         said: the server's own words, which are the message's end; they may quote values of the object.
         causes: what it names one by one; likewise.
+        passes: see ``DrkitError``.
     """
 
     def __init__(
-        self, status: int, message: str, hint: str = "", said: str = "", causes: tuple[Cause, ...] = ()
+        self,
+        status: int,
+        message: str,
+        hint: str = "",
+        said: str = "",
+        causes: tuple[Cause, ...] = (),
+        *,
+        passes: bool = False,
     ) -> None:
-        super().__init__(message, hint)
+        super().__init__(message, hint, passes=passes)
         self.status = status
         self.said = said or message
         self.causes = causes

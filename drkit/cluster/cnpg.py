@@ -23,10 +23,11 @@ WAIT_SECONDS = 120.0
 """How long a source waits for a primary: longer than a failover takes where nothing is tuned (about a minute)."""
 _LOOK_SECONDS = 1.0
 _NOT_FOUND = 404
-# What a server says, in the C locale, to a client that it leaves.
+# What is said, in the C locale, to a client by a server that leaves it, or of one that has not begun to listen again.
 _LEFT = re.compile(
     r"terminating connection|server closed the connection|connection to server was lost|the connection was cut"
     r"|is shutting down|is starting up|in recovery mode|conflict with recovery|invalid snapshot identifier"
+    r"|connection to server on socket \S+ failed: (No such file or directory|Connection refused)"
 )
 
 Role = Literal["primary", "replica"]

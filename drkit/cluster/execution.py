@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import threading
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from drkit import process
@@ -33,6 +34,14 @@ _PING_SECONDS = 20.0
 _BLOCK = 32 * 1024
 _LARGEST_STATUS = 64 * 1024
 _LARGEST_ERRORS = 64 * 1024
+_ASKED = re.compile(r'\w+ "https?://([^/"]*)/exec/[^"]*"')
+"""A kubelet's address, and behind it the whole program that it was to start."""
+# What the API server says where a node has lost its power, comes back, and has not started its containers yet: seen
+# with Kubernetes 1.34. What the runtime says of a program that it cannot start is none of it.
+_AWAY = re.compile(
+    r"error sending request: |error dialing backend: "
+    r"|unable to upgrade connection: (pod does not exist|container not found)"
+)
 
 
 @contextmanager
@@ -48,6 +57,8 @@ def execute(
     Raises:
         KubeUnreachable: the API does not answer.
         KubeRefused: it does not let us, or there is no such pod or container.
+
+    What passes of what the program's ``write`` and ``finish`` raise: see ``Verdict``.
     """
     marker = "" if stdin else secrets.token_hex(16)
     command = list(argv) if stdin else watched(argv, marker)
@@ -75,6 +86,7 @@ class PodExecution:
         self._errors_size = 0
         self._status = b""
         self._trouble = ""
+        self._was_cut = False
         self._reading, writing = os.pipe()
         gate.widen(writing)
         self._closed = threading.Event()
@@ -118,12 +130,13 @@ class PodExecution:
             SourceFailed: it did not end well.
         """
         self._pump.join()
-        failure = self._trouble or verdict(self._status)
-        if not failure and not self._output.whole:
+        failure = Verdict(self._trouble, self._was_cut) if self._trouble else verdict(self._status)
+        if not failure.wrong and not self._output.whole:
             raise StartAgain(f"{self._what}: its output was cut short on the way")
-        if failure:
+        if failure.wrong:
             said = process.tail(b"".join(self._errors).decode(errors="replace"))
-            raise SourceFailed(f"{self._what}: {failure}" + (f"\n{said}" if said else ""))
+            message = f"{self._what}: {failure.wrong}" + (f"\n{said}" if said else "")
+            raise SourceFailed(message, passes=failure.passes)
 
     def cut(self) -> None:
         """Cut it off: who reads its output comes to the end of it, who feeds it fails. Safe from another thread."""
@@ -143,7 +156,7 @@ class PodExecution:
         try:
             self._connected.send(message)
         except (ConnectionClosed, OSError) as error:
-            raise SourceFailed(f"{self._what}: the connection was cut: {error}") from None
+            raise SourceFailed(f"{self._what}: the connection was cut: {error}", passes=True) from None
 
     def _keep_alive(self) -> None:
         """Balancers and firewalls on the way forget connections that are silent."""
@@ -160,7 +173,7 @@ class PodExecution:
                     self._take(self._connected.recv(), pipe.fileno())
         except ConnectionClosed as error:
             if not self._status:
-                self._trouble = f"the connection was cut: {error}"
+                self._trouble, self._was_cut = f"the connection was cut: {error}", True
         except OSError as error:  # the reader has gone
             self._trouble = f"its output could not be passed on: {error.strerror}"
 
@@ -209,16 +222,28 @@ def _write(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def verdict(status: bytes) -> str:
-    """What is wrong by the API's last word, a ``Status`` in JSON; empty where the program ended with 0. Pure."""
+class Verdict(NamedTuple):
+    """How a program ended."""
+
+    wrong: str
+    """Empty where it ended with 0."""
+    passes: bool = False
+    """Whether nobody knows how it ended, or its node or container is not there just now: never, where it is known."""
+
+
+def verdict(status: bytes) -> Verdict:
+    """What is wrong by the API's last word, a ``Status`` in JSON. Pure."""
     if not status:
-        return "how it ended was never heard of"
+        return Verdict("how it ended was never heard of", passes=True)
     try:
         said: dict[str, Any] = json.loads(status)
         if said["status"] == "Success":
-            return ""
+            return Verdict("")
         causes = (said.get("details") or {}).get("causes") or []
         codes = [cause["message"] for cause in causes if cause.get("reason") == "ExitCode"]
-        return f"it ended with status {codes[0]}" if codes else f"it failed: {said.get('message')}"
+        if codes:
+            return Verdict(f"it ended with status {codes[0]}")
+        message = _ASKED.sub(r"\1", str(said.get("message")))
+        return Verdict(f"it failed: {message}", _AWAY.search(message) is not None)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "how it ended is not to be understood"
+        return Verdict("how it ended is not to be understood")

@@ -76,8 +76,9 @@ class Fed:
             return False
         try:
             self._running.write(block)
-        except SourceFailed as error:
-            raise RestoreFailed(error.message, error.hint) from None
+        except SourceFailed:
+            self.finish()  # it may have said its last words before
+            return False
         return True
 
     def finish(self) -> None:
@@ -105,8 +106,9 @@ class Fed:
                 try:
                     self._running.finish()
                 except SourceFailed as error:
-                    raise RestoreFailed(error.message, error.hint) from None
-                raise RestoreFailed(f"{self._what} ended, and nobody said how")
+                    raise _told(error) from None
+                # The shell around it ends well only behind its last words, or where its input ended before that.
+                raise RestoreFailed(f"{self._what} ended, and nobody said how", passes=True)
             self._output += block
         return True
 
@@ -177,8 +179,12 @@ class InPodSections:
             try:
                 running = stack.enter_context(self._start(argv))
             except SourceFailed as error:
-                raise RestoreFailed(error.message, error.hint) from None
+                raise _told(error) from None
             return Fed(running, marker, self._what, stack.pop_all())
+
+
+def _told(error: SourceFailed) -> RestoreFailed:
+    return RestoreFailed(error.message, error.hint, passes=error.passes)
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class InPod:
             session.execute(_NOTICE_OUR_END)
         except StatementFailed as error:
             session.close()
-            raise SourceFailed(f"{self.shown}: {error}", "look at the pod: kubectl logs") from None
+            raise SourceFailed(f"{self.shown}: {error}", "look at the pod: kubectl logs", passes=error.lost) from None
         except BaseException:
             session.close()
             raise
@@ -120,7 +120,7 @@ class InPod:
                 said = os.read(running.fileno(), _BLOCK).decode(errors="replace")
                 running.finish()
         except SourceFailed as error:
-            raise PreflightFailed(error.message, error.hint) from None
+            raise PreflightFailed(error.message, error.hint, passes=error.passes) from None
         free = free_bytes(said)
         if free is not None and disk_bytes is not None and free < disk_bytes:
             raise PreflightFailed(

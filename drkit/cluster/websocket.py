@@ -46,8 +46,7 @@ def connected(where: Connection, address: str) -> Iterator[ClientConnection]:
             closing, opened = _handshake(where, address)
             break
         except SourceFailed as error:
-            passes = not isinstance(error, KubeRefused) or error.status in _PASSING
-            if attempt == _ATTEMPTS or not passes:
+            if attempt == _ATTEMPTS or not error.passes:
                 raise
         process.pause(wait_before(attempt, ""))
     else:
@@ -155,4 +154,5 @@ def _refused(where: Connection, status: int, body: bytes | bytearray | None) -> 
     except (ValueError, KeyError, TypeError):
         said = (body or b"").decode(errors="replace")[:200]
     hint = "give that user the rights in drkit/cluster/rbac-databases.yaml" if status == 403 else ""  # noqa: PLR2004 - HTTP's
-    return KubeRefused(status, f"{authority(where)}: a program cannot be started: {status} {said}", hint)
+    message = f"{authority(where)}: a program cannot be started: {status} {said}"
+    return KubeRefused(status, message, hint, passes=status in _PASSING)

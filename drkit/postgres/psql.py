@@ -91,8 +91,8 @@ class PsqlSession:
         marker = f"drkit-{secrets.token_hex(16)}"
         try:
             self._running.write(script(query, marker).encode())
-        except SourceFailed as error:
-            raise StatementFailed(self._last_words() or error.message) from None
+        except SourceFailed:
+            raise self._ended() from None
         rows = []
         while not (line := self._line()).startswith(marker):
             rows.append(row(line))
@@ -116,14 +116,17 @@ class PsqlSession:
         while not self._lines:
             block = os.read(self._running.fileno(), _BLOCK)
             if not block:
-                raise StatementFailed(self._last_words() or "psql ended before it had answered")
+                raise self._ended()
             *lines, self._rest = (self._rest + block).split(b"\n")
             self._lines.extend(lines)
         return self._lines.popleft().decode(errors="replace")
 
-    def _last_words(self) -> str:
+    def _ended(self) -> StatementFailed:
+        """Why nothing more comes of it."""
         try:
             self._running.finish()
         except SourceFailed as error:
-            return error.message
-        return ""
+            return StatementFailed(error.message, lost=error.passes)
+        # By itself psql ends well only where its input does. That is also what an API server says of programs whose
+        # node has lost its power.
+        return StatementFailed("psql ended before it had answered", lost=True)

@@ -21,11 +21,18 @@ UNTRANSLATABLE_CHARACTER = "22P05"
 
 
 class StatementFailed(Exception):
-    """The server refused a statement, or the connection to it was lost; ``sqlstate`` is empty where it said nothing."""
+    """The server refused a statement, or the connection to it was lost.
 
-    def __init__(self, message: str, sqlstate: str = "") -> None:
+    Args:
+        message: what was said.
+        sqlstate: empty where the server said nothing.
+        lost: the way to it was cut, or its machine does not answer: it may be there again after a while.
+    """
+
+    def __init__(self, message: str, sqlstate: str = "", *, lost: bool = False) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+        self.lost = lost
 
 
 class Rows(Protocol):

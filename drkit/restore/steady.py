@@ -24,16 +24,23 @@ _Result = TypeVar("_Result")
 
 
 def steadily(at: Destination, step: Callable[[Server, int], _Result]) -> _Result:
-    """Take a step on the server of now, and again where that leaves; the step is told which attempt it is."""
-    for attempt in range(1, _ATTEMPTS):
+    """Take a step on the server of now, and again where that leaves; the step is told which attempt it is.
+
+    Where it leaves once too often that passes: a machine may take longer to boot than these attempts do.
+    """
+    attempt = 1
+    while True:
         server = found(at)
         try:
             return step(server, attempt)
         except (RestoreFailed, PreflightFailed) as error:
             if not server.left(error):
                 raise
-            process.pause(_PAUSE_SECONDS * attempt)
-    return step(found(at), _ATTEMPTS)
+            error.passes = True
+            if attempt == _ATTEMPTS:
+                raise
+        process.pause(_PAUSE_SECONDS * attempt)
+        attempt += 1
 
 
 def replicated(session: Session) -> None:

@@ -125,7 +125,7 @@ def found(at: Destination) -> Server:
     try:
         return at.server()
     except SourceFailed as error:
-        raise PreflightFailed(error.message, error.hint) from None
+        raise PreflightFailed(error.message, error.hint, passes=error.passes) from None
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def connected(server: Server) -> Iterator[OwnSession]:
     try:
         session = server.connect()
     except SourceFailed as error:
-        raise PreflightFailed(error.message, error.hint) from None
+        raise PreflightFailed(error.message, error.hint, passes=error.passes) from None
     with _telling(server, session):
         yield session
 
@@ -147,7 +147,7 @@ def maintenance(server: Server) -> Iterator[OwnSession]:
         try:
             session = server.of(database).connect()
         except SourceFailed as error:
-            last = last or PreflightFailed(error.message, error.hint)
+            last = last or PreflightFailed(error.message, error.hint, passes=error.passes)
             continue
         with _telling(server, session):
             yield session
@@ -161,6 +161,8 @@ def _telling(server: Server, session: OwnSession) -> Iterator[None]:
     try:
         yield
     except StatementFailed as error:
-        raise RestoreFailed(f"{server.shown}: {error}", "mend it, then: drkit restore … --resume") from None
+        raise RestoreFailed(
+            f"{server.shown}: {error}", "mend it, then: drkit restore … --resume", passes=error.lost
+        ) from None
     finally:
         session.close()

@@ -302,10 +302,64 @@ def test_cutting_ends_the_feeding() -> None:
 
 def test_the_last_word_is_understood_or_a_failure() -> None:
     """Only a status that says success is one."""
-    assert verdict(b'{"status": "Success"}') == ""
-    assert verdict(b"") != ""
-    assert "no such container" in verdict(b'{"status": "Failure", "message": "no such container"}')
-    assert verdict(b'{"status": "Failure", "details": {"causes": [7]}}') != ""
+    assert not verdict(b'{"status": "Success"}').wrong
+    assert verdict(b"").wrong
+    assert "no such container" in verdict(b'{"status": "Failure", "message": "no such container"}').wrong
+    assert verdict(b'{"status": "Failure", "details": {"causes": [7]}}').wrong
+
+
+KUBELET = 'error sending request: Post "https://10.0.0.3:10250/exec/postgres/main-db-1/postgres?command=sh": '
+UPGRADE = "unable to upgrade connection: "
+RUNTIME = "error executing command in container: failed to exec in container: failed to start exec"
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        (f"{KUBELET}dial tcp 10.0.0.3:10250: connect: no route to host", True),
+        (f"{KUBELET}dial tcp 10.0.0.3:10250: connect: connection refused", True),
+        (f"{UPGRADE}pod does not exist", True),
+        (f'{UPGRADE}container not found ("postgres")', True),
+        ("error dialing backend: dial tcp 10.0.0.3:10250: i/o timeout", True),
+        (f"{UPGRADE}Forbidden (user=kube-apiserver, verb=create, resource=nodes, subresource=proxy)", False),
+        (f'{RUNTIME}: OCI runtime exec failed: exec: "sh": executable file not found in $PATH: unknown', False),
+    ],
+)
+def test_a_node_that_is_not_there_passes(said: str, passes: bool) -> None:
+    """What the API says while a node boots passes by itself; what cannot be started there does not."""
+    failure = {"status": "Failure", "reason": "InternalError", "message": f"Internal error occurred: {said}"}
+    found = verdict(json.dumps(failure).encode())
+    assert found.passes is passes
+    assert "command=" not in found.wrong
+    assert not verdict(json.dumps({**FAILURE, "message": said}).encode()).passes
+
+
+@pytest.mark.parametrize(
+    ("messages", "passes"),
+    [
+        ([b"\x01output"], True),
+        (["CUT"], True),
+        ([b"\x01output", SUCCESS], True),
+        ([b"\x01output", b"\x03" + json.dumps(FAILURE).encode()], False),
+        (["MARKER", b"\x03[]"], False),
+        (["MARKER", b"\x09what", SUCCESS], False),
+    ],
+)
+def test_only_an_end_that_nobody_told_passes(messages: list[str | bytes], passes: bool) -> None:
+    """A program's own bad end is no matter of waiting, nor is what is not of the protocol."""
+
+    def behave(connection: ServerConnection, marker: bytes) -> None:
+        for message in messages:
+            if message == "CUT":
+                connection.socket.close()
+            else:
+                connection.send(b"\x01" + marker if message == "MARKER" else message)
+
+    with serving(behave) as where, execute(where, "space", "pod", "container", ["program"]) as running:
+        read(running)
+        with pytest.raises(SourceFailed) as failed:
+            running.finish()
+    assert failed.value.passes is passes
 
 
 Lab = dict[str, Any]

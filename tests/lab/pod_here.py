@@ -87,6 +87,7 @@ class ProgramHere:
     def __init__(self, pod: PodHere, child: subprocess.Popen[bytes], errors: Any) -> None:
         self._pod, self._child, self._errors = pod, child, errors
         self._written = 0
+        self._lost = False
 
     def fileno(self) -> int:
         """What it prints."""
@@ -99,6 +100,7 @@ class ProgramHere:
         if self._pod.cut_after is not None and self._written > self._pod.cut_after:
             self._pod.cut_after = None
             self._pod.cuts += 1
+            self._lost = True
             self.cut()
         assert self._child.stdin is not None
         try:
@@ -118,7 +120,9 @@ class ProgramHere:
             self._child.stdin.close()
 
     def finish(self) -> None:
-        """See that it ended well."""
+        """See that it ended well; who has lost the connection never hears of that."""
+        if self._lost:
+            raise SourceFailed("the connection was cut", passes=True)
         if self._child.wait() != 0:
             self._errors.seek(0)
             said = self._errors.read().decode(errors="replace")

@@ -111,10 +111,16 @@ class Lost:
 
 @contextmanager
 def spares(
-    engine: DockerClient, topology: Topology, lab: Lab, known_hosts: Path, names: tuple[str, ...] = SPARES
+    engine: DockerClient,
+    topology: Topology,
+    lab: Lab,
+    known_hosts: Path,
+    names: tuple[str, ...] = SPARES,
+    *,
+    workload: bool = True,
 ) -> Iterator[list[str]]:
-    """Fresh machines with the workload's images on their disks; their addresses. Their host keys are written down."""
-    made = [_spare(engine, topology, lab, name) for name in names]
+    """Fresh machines, with the workload's images on their disks; their addresses. Their host keys are written down."""
+    made = [_spare(engine, topology, lab, name, workload=workload) for name in names]
     try:
         addresses = [machines.address_of(each, topology) for each in made]
         keys = [machines.booted(each, address) for each, address in zip(made, addresses, strict=True)]
@@ -125,12 +131,14 @@ def spares(
             each.remove(force=True, v=True)
 
 
-def _spare(engine: DockerClient, topology: Topology, lab: Lab, name: str) -> Any:
+def _spare(engine: DockerClient, topology: Topology, lab: Lab, name: str, *, workload: bool) -> Any:
     key = Path(lab["ssh"]["key"]).with_suffix(".pub").read_text()
     fresh = machines.Fresh(name, uuid.uuid4().hex[:8], (key,))
     made = machines.make(engine, topology, fresh, PlainReporter())
     machines.power_on(made)
     made.reload()
+    if not workload:
+        return made
     archive = images.archive(sorted(images.ensure_all(engine, PlainReporter()).values()))
     subprocess.run(["docker", "exec", str(made.name), "mkdir", "-p", _IMAGES], check=True)
     subprocess.run(["docker", "cp", str(archive), f"{made.name}:{_IMAGES}/workload.tar"], check=True)

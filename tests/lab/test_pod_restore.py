@@ -200,8 +200,9 @@ def test_pg_restores_last_words_are_in_the_error(
     with stream(b"no dump" * 300_000) as content:
         stored = vault.store(ARCHIVE, content, file_name="x")
     there.vault, there.entry = vault, replace(there.entry, size=stored.size, sha256=stored.sha256)
-    with pytest.raises(RestoreFailed, match="does not appear to be a valid archive"):
+    with pytest.raises(RestoreFailed, match="does not appear to be a valid archive") as refused:
         there.load()
+    assert not refused.value.passes
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -213,8 +214,9 @@ def test_a_cut_connection_leaves_nothing_half_done(
     there = scene(here, database(BULKY), to)
     databases.create(there.place)
     here.cut_after = there.entry.size // 2
-    with pytest.raises(RestoreFailed, match="the connection was cut"):
+    with pytest.raises(RestoreFailed, match="the connection was cut") as cut:
         there.load()
+    assert cut.value.passes
     until(lambda: not here.left_over())
     until(lambda: not busy(there))
     if in_place:

@@ -91,8 +91,8 @@ def test_rows_are_what_they_are_in_python() -> None:
 class Answering:
     """A psql that answers as it is told: an ``Execution`` over a pipe."""
 
-    def __init__(self, answer: Callable[[str], str], *, ends: bool = False) -> None:
-        self._answer, self._ends = answer, ends
+    def __init__(self, answer: Callable[[str], str], *, ends: bool = False, ending: SourceFailed | None = None) -> None:
+        self._answer, self._ends, self._ending = answer, ends, ending
         self._reading, self._writing = os.pipe()
 
     def fileno(self) -> int:
@@ -114,8 +114,9 @@ class Answering:
         os.close(self._writing)
 
     def finish(self) -> None:
-        """End badly."""
-        raise SourceFailed("psql in a/b: it ended with status 2")
+        """End as it is told."""
+        if self._ending is not None:
+            raise self._ending
 
 
 def test_an_error_is_the_servers_with_its_state() -> None:
@@ -136,9 +137,19 @@ def test_rows_come_before_the_marker() -> None:
 
 def test_a_psql_that_ended_fails_the_statement() -> None:
     """Its own last words are the error's."""
-    running = Answering(lambda _: '{"a":1}\n', ends=True)
-    with pytest.raises(StatementFailed, match="status 2"):
+    running = Answering(lambda _: '{"a":1}\n', ends=True, ending=SourceFailed("psql in a/b: it ended with status 2"))
+    with pytest.raises(StatementFailed, match="status 2") as failed:
         PsqlSession(running, running.cut, running.cut).execute("select 1")
+    assert not failed.value.lost
+
+
+@pytest.mark.parametrize("ending", [None, SourceFailed("the connection was cut", passes=True)])
+def test_a_psql_that_nobody_heard_the_end_of_was_lost(ending: SourceFailed | None) -> None:
+    """The way to it was cut; or its node has lost its power, which the API calls a good end."""
+    running = Answering(lambda _: "", ends=True, ending=ending)
+    with pytest.raises(StatementFailed) as failed:
+        PsqlSession(running, running.cut, running.cut).execute("select 1")
+    assert failed.value.lost
 
 
 def claim(name: str, *, namespace: str = "app", volume: str = "pv", **labels: str) -> dict[str, Any]:

@@ -54,8 +54,11 @@ class OnInstance(InPod):
     instance: Instance = field(kw_only=True)
 
     def left(self, error: DrkitError) -> bool:
-        """Whether the error says so, or the API within a few seconds."""
-        if cnpg.says_that_it_left(error.message):
+        """Whether the error says so, or the API within a few seconds.
+
+        Where the way to it was cut the API may take a minute to learn why: what was begun is begun again in any case.
+        """
+        if error.passes or cnpg.says_that_it_left(error.message):
             return True
         for _ in range(_LOOKS_AFTER):
             with suppress(SourceFailed):  # an API that does not answer just now says nothing of the server
