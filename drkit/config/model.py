@@ -165,7 +165,6 @@ class Drills(Model):
     """Who has the machines' power, and the load balancer."""
     token: Secret | None = None
     """Of the Hetzner Cloud project; one that may write."""
-    load_balancer: str | None = None
     address: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
     """Where pages are asked, instead of where their names lead: the load balancer's address, mostly."""
     database: str | None = Field(default=None, pattern=r"^[^/]+/[^/]+$")

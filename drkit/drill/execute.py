@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from drkit.clock import Clock
     from drkit.drill.faults.port import Fault, Prepared
+    from drkit.drill.lease import Holding
     from drkit.drill.look import Objects
     from drkit.drill.record import Entry, Recorder
     from drkit.drill.report.files import Files
@@ -104,13 +105,13 @@ class Executor:
         self._clock, self._reporter = clock, reporter
         self._forced = frozenset(FORCEABLE if ALL in forced else forced)
 
-    def plan(self, name: str, scenario: Scenario, holder: str = "") -> Planned:
+    def plan(self, name: str, scenario: Scenario, holding: Holding | None = None) -> Planned:
         """What the scenario is on the cluster as it is now, and what speaks against it. Changes nothing.
 
         Args:
             name: the scenario's.
             scenario: as its file has it.
-            holder: as whom this drkit holds the cluster's Lease, if it does.
+            holding: the cluster's Lease, if this drkit holds it.
 
         Raises:
             PreflightFailed: the cluster lacks something that it needs.
@@ -123,6 +124,9 @@ class Executor:
             health=[each.url for each in self._config.health],
             servers=[self._site.access.server],
         )
+        named = self._config.drills.database
+        if named is not None:
+            snapshot = replace(snapshot, postgres=tuple(each for each in snapshot.postgres if str(each) == named))
         chosen = choose(name, scenario, snapshot)
         drill = replace(chosen, probes=(*chosen.probes, CONTROL_PROBE))
         called = history.run_name(name, self._clock.now())
@@ -150,7 +154,7 @@ class Executor:
             problems=wholeness.begin(found),
             api=self._site.prompt,
             catalogue=self._catalogue,
-            holder=holder,
+            holder=holding.identity if holding else "",
         )
         against = refusals(drill, facts)
         predicted = self._predicted(drill)
@@ -169,8 +173,12 @@ class Executor:
         config = self._config
         return catalogues.read(config.cluster.name, vaults(config), verifier(config))
 
-    def execute(self, planned: Planned) -> tuple[Verdict, Files]:
+    def execute(self, planned: Planned, holding: Holding) -> tuple[Verdict, Files]:
         """Carry it out, judge it, and write its reports.
+
+        Args:
+            planned: what ``plan`` said.
+            holding: the cluster's Lease; a drill ends where somebody else takes it.
 
         Raises:
             PreflightFailed: a fault cannot be done; nothing was touched.
@@ -183,7 +191,7 @@ class Executor:
             passwords = stack.enter_context(self._databases(planned.drill))
             stack.callback(self._judge, path)
             begin = partial(self._begin, planned)
-            run(path, begin, planned.drill, self._parts(planned, passwords), self._reporter)
+            run(path, begin, planned.drill, self._parts(planned, passwords, holding), self._reporter)
         return self._judge(path)
 
     def _see(self, planned: Planned) -> None:
@@ -221,7 +229,7 @@ class Executor:
             predicted=planned.predicted,
         )
 
-    def _parts(self, planned: Planned, passwords: Mapping[tuple[str, str], str]) -> Parts:
+    def _parts(self, planned: Planned, passwords: Mapping[tuple[str, str], str], holding: Holding) -> Parts:
         known = Known(
             planned.run,
             self._site.access,
@@ -234,7 +242,7 @@ class Executor:
         every = _LAB_SECONDS if self._site.in_lab else _ASK_SECONDS
         return Parts(
             planned.faults,
-            Measuring(planned.drill.probes, known, self._site.apis, targets, every),
+            Measuring(planned.drill.probes, known, self._site.apis, targets, every, lambda: holding.lost),
             planned.wholeness.problems,
             lambda recorder: self._rows(recorder, planned),
             partial(beside, planned.drill.during, self._config_file),

@@ -10,7 +10,7 @@ from drkit.drill.asking import askings
 from drkit.drill.probes import prober
 from drkit.drill.probes.ways import Ways
 from drkit.drill.watch.watcher import Watcher
-from drkit.errors import ProberFailed
+from drkit.errors import ClusterBusy, ProberFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +26,25 @@ _WATCH_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a drill goes on for as long as: somebody asks, and nobody else works on the cluster."""
+
+    prober: Prober
+    lost: Callable[[], str]
+
+    def see(self) -> None:
+        """See that it is so.
+
+        Raises:
+            ProberFailed: nobody asks.
+            ClusterBusy: somebody else has the cluster.
+        """
+        self.prober.see()
+        if said := self.lost():
+            raise ClusterBusy(f"the cluster's Lease is not this drill's any more: {said}")
+
+
+@dataclass(frozen=True)
 class Measuring:
     """What is asked and watched.
 
@@ -35,6 +54,7 @@ class Measuring:
         apis: the cluster's API, through each of its servers.
         targets: how the load balancer finds its targets, where it can be asked.
         every: seconds from one question to the load balancer to the next.
+        lost: who has taken the cluster's Lease from this drill; empty while nobody has.
     """
 
     probes: Sequence[Probe]
@@ -42,9 +62,10 @@ class Measuring:
     apis: Sequence[Watching]
     targets: Callable[[], Iterable[TargetHealth]] | None
     every: float
+    lost: Callable[[], str]
 
     @contextmanager
-    def __call__(self, recorder: Recorder) -> Iterator[Prober]:
+    def __call__(self, recorder: Recorder) -> Iterator[Seen]:
         """Ask and watch for the time of the body.
 
         Raises:
@@ -59,4 +80,4 @@ class Measuring:
             missing = watcher.missing(_WATCH_SECONDS)
             if missing:
                 raise ProberFailed(f"not seen within {_WATCH_SECONDS:.0f} s, so not watched: {', '.join(missing)}")
-            yield asking
+            yield Seen(asking, self.lost)

@@ -141,8 +141,8 @@ class Runs:
                 if number:
                     self._cool_down()
                 try:
-                    planned = self._executor.plan(each.name, scenario, holding.identity)
-                    verdicts.append(self._executor.execute(planned))
+                    planned = self._executor.plan(each.name, scenario, holding)
+                    verdicts.append(self._executor.execute(planned, holding))
                 except Interrupted:
                     raise
                 except DrkitError as error:

@@ -121,7 +121,6 @@ def drkit_yaml(topology: Topology) -> str:
         "  provider: lab",
         "  watchdog: local",
         f"  address: {topology.the(Role.BALANCER).address}",
-        f"  load_balancer: {topology.the(Role.BALANCER).member}",
     ]
     return "\n".join([*lines, ""])
 

@@ -87,7 +87,7 @@ drills:
   cooldown: 2m
   provider: hetzner
   token: {file: hcloud}
-  load_balancer: k3s-lb
+  address: 192.0.2.40
   database: postgres/main-db
 """
     drills = loading.load(_write(tmp_path, MINIMAL + text)).drills
