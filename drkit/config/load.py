@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -16,6 +16,9 @@ from ruamel.yaml.reader import ReaderError
 from drkit import bounded_yaml
 from drkit.config.model import UNION_TAGS, Config
 from drkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LARGEST_BYTES = 1024 * 1024
 
@@ -50,19 +53,39 @@ def load(path: Path) -> Config:
     Raises:
         ConfigurationError: it cannot be read, is no YAML, or is not of the expected shape.
     """
-    document = _parse(path, _read(path))
+    directory = path.resolve().parent
+    return parse(path, read_text(path), lambda named: directory / named.expanduser())
+
+
+def parse(path: Path, text: str, anchor: Callable[[Path], Path]) -> Config:
+    """Check the text of a configuration.
+
+    Args:
+        path: what complaints call it.
+        text: it.
+        anchor: makes a path in it one that can be opened.
+
+    Raises:
+        ConfigurationError: as for ``load``.
+    """
+    document = _parse(path, text)
     plain = _plain(document)
     try:
         config = Config.model_validate(plain)
     except ValidationError as error:
         raise ConfigurationError("\n".join(_complaints(path, document, error)), _HINT) from None
-    return _anchor(config, path.resolve().parent)
+    return _anchor(config, anchor)
 
 
 _HINT = "the README and `drkit check --help` show the shape of the file"
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The file as it is written.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no text of a bearable size.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST_BYTES + 1)
@@ -157,12 +180,12 @@ def _position(document: CommentedMap, location: list[Any]) -> tuple[int, int, st
     return line + 1, column + 1, ".".join(names)
 
 
-def _anchor(config: Config, directory: Path) -> Config:
-    """``config`` with every path absolute: ``~`` is the user's home, the rest is beside the file."""
+def _anchor(config: Config, anchor: Callable[[Path], Path]) -> Config:
+    """``config`` with every path made one that can be opened."""
 
     def walk(value: Any) -> Any:
         if isinstance(value, Path):
-            return directory / value.expanduser()
+            return anchor(value)
         if isinstance(value, list):
             return [walk(item) for item in value]
         if isinstance(value, dict):
@@ -173,9 +196,7 @@ def _anchor(config: Config, directory: Path) -> Config:
 
     anchored: Config = walk(config)
     vaults = {
-        name: vault
-        if vault.is_remote
-        else vault.model_copy(update={"url": str(directory / Path(vault.url).expanduser())})
+        name: vault if vault.is_remote else vault.model_copy(update={"url": str(anchor(Path(vault.url)))})
         for name, vault in anchored.vaults.items()
     }
     return anchored.model_copy(update={"vaults": vaults})
