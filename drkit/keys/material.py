@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from drkit.config.model import VaultConfig
     from drkit.keys.places import Place
     from drkit.vault.borg import BorgVault
+    from drkit.vault.port import Vault
 
 SIGNING_KEY = "signing_key"
 TOKEN = "k3s-token"  # noqa: S105 - a name
@@ -182,7 +183,7 @@ class _Gathering:
         if cluster.ssh.key is None:
             self.missing.append(Missing("cluster.ssh.key", _CHOSEN))
         try:
-            token = _sealed_token(self._config, vaults) or _living_token(self._config)
+            token = sealed_token(self._config, vaults) or _living_token(self._config)
         except (DrkitError, DeadlineExceeded) as error:
             self.missing.append(Missing(TOKEN, str(error)))
             return
@@ -235,8 +236,12 @@ def _file(file: Path, name: str) -> bytes:
     return content
 
 
-def _sealed_token(config: Config, vaults: Mapping[str, BorgVault]) -> str:
-    """The token in the newest point that has files of a server; empty where none has."""
+def sealed_token(config: Config, vaults: Mapping[str, Vault]) -> str:
+    """The token in the newest point that has files of a server; empty where none has.
+
+    Raises:
+        VerificationFailed: these files are not what was sealed.
+    """
     try:
         known = catalogue.read(config.cluster.name, vaults, verifier(config))
     except NoRepository:

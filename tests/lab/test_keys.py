@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyrage
@@ -19,11 +20,11 @@ from drkit.config.load import load
 from drkit.points.signing import existing_signer, verifier
 from tests.lab.processes import command_line, descendants, environment
 from tests.lab.rotations import killed_at
-from tests.lab.site import BORG, PASSPHRASE, Site
+from tests.lab.site import BORG, DRKIT, PASSPHRASE, Site
+from tests.runbooks import pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from drkit.lab.box import LabBox
     from drkit.lab.postgres import LabPostgres
@@ -275,11 +276,38 @@ def test_a_page_can_be_read_again(owner: Owner, small: str) -> None:
     scanned.write_text("\n".join(line.replace(" ", "   ") for line in lines))
     assert "descriptor is whole and signed" in owner.check(scanned)
     wrong = list(lines)
-    wrong[4] = wrong[4].replace(wrong[4][6], "A" if wrong[4][6] != "A" else "B", 1)
+    wrong[4] = wrong[4][:-6] + ("A" if wrong[4][-7] != "A" else "B") + wrong[4][-6:]
     del wrong[9]
     scanned.write_text("\n".join(wrong))
     said = owner.check(scanned, expect=13)
-    assert "misread: 5; missing: 10" in said
+    assert f"of {len(lines)} lines are missing or misread: 5, 10\n" in said
+
+
+def test_the_runbook_of_a_lost_machine(
+    owner: Owner, small: str, tmp_path_factory: pytest.TempPathFactory, postgres: LabPostgres
+) -> None:
+    """Its commands, given where nothing is but drkit, bundle and identity, end as the page says."""
+    owner.site.write({"shop": small}, url=str(owner.site.vault), more=owner.recipients)
+    point = owner.site.run("backup", "--json").json()["point"]["id"]
+    blank = Site(tmp_path_factory.mktemp("blank"), postgres)
+    shutil.copy(owner.export(), blank.path / "escrow.age")
+    shutil.copy(owner.identity, blank.path / "identity")
+    env = {**blank.env(), "PATH": f"{Path(DRKIT).parent}:{blank.env()['PATH']}"}
+    said = []
+    for block in pages()["drkit-machine-lost"].blocks:
+        shell = block.text.replace("/dev/shm/", f"{blank.path}/")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", shell],
+            cwd=blank.path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == block.status, done
+        said.append(done.stdout)
+    assert "descriptor is whole and signed" in said[0]
+    assert point in said[-1]
 
 
 def _opens(site: Site) -> list[str]:
