@@ -34,14 +34,21 @@ class Result:
     said: str
     hint: str = ""
     exit_code: int = 0
+    warning: bool = False
+    """Whether it should be looked at, although backups and restores work."""
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
         return asdict(self)
 
 
-def everything(config: Config) -> list[Result]:
-    """All checks, in the order in which a backup needs things."""
+def everything(config: Config, text: str) -> list[Result]:
+    """All checks, in the order in which a backup needs things.
+
+    Args:
+        config: what ``drkit.yaml`` says.
+        text: how it says it.
+    """
     results = [_look("borg", _borg)]
     for vault_name, vault in config.vaults.items():
         results.append(_look(f"vault {vault_name}", partial(_vault, config, str(vault_name), vault)))
@@ -50,7 +57,19 @@ def everything(config: Config) -> list[Result]:
     for database in config.databases:
         if isinstance(database, DsnDatabase):
             results.append(_look(f"database {database.name}", partial(_database, config, database)))
+    results.append(_escrow(config, text))
     return results
+
+
+def _escrow(config: Config, text: str) -> Result:
+    """What fails here fails above too, where it counts."""
+    from drkit.keys.standing import stand  # noqa: PLC0415 - only the check wants all that it draws in
+
+    try:
+        found = stand(config, text)
+    except DrkitError as error:
+        return Result("escrow", ok=True, said=f"cannot be judged: {error.message}", hint=error.hint, warning=True)
+    return Result("escrow", ok=True, said=found.said, hint=found.hint, warning=not found.ok)
 
 
 def _cluster(config: Config) -> list[Result]:

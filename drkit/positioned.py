@@ -56,14 +56,24 @@ def load(path: Path, sort: Sort, model: type[Checked]) -> Checked:
     Raises:
         ConfigurationError: it cannot be read, is no YAML, or is not of the expected shape.
     """
-    document = _parse(path, _read(path, sort), sort)
+    return checked(path, read_text(path, sort), sort, model)
+
+
+def checked(path: Path, text: str, sort: Sort, model: type[Checked]) -> Checked:
+    """Check a text that ``path`` has, or is called by in complaints. Raises as ``load``."""
+    document = _parse(path, text, sort)
     try:
         return model.model_validate(_plain(document))
     except ValidationError as error:
         raise ConfigurationError("\n".join(_complaints(path, document, error, sort)), sort.hint) from None
 
 
-def _read(path: Path, sort: Sort) -> str:
+def read_text(path: Path, sort: Sort) -> str:
+    """A file as it is written.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no text of a bearable size.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST_BYTES + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import tempfile
 import time
 from contextlib import contextmanager
@@ -35,12 +36,23 @@ def _private(path: Path) -> Path:
     return path
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replace ``path`` by a file with ``text``, readable by its owner alone; after a crash it is the old or the new."""
+def write_durably(path: Path, text: str, like: Path | None = None) -> None:
+    """Replace ``path`` by a file with ``text``; after a crash it is the old or the new.
+
+    Args:
+        path: the file; where it is a link, that is replaced.
+        text: what it shall hold.
+        like: a file whose owner and mode it gets; else its owner alone can read it.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            if like is not None:
+                found = like.stat()
+                if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(handle, found.st_uid, found.st_gid)
+                os.fchmod(handle, stat.S_IMODE(found.st_mode))
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

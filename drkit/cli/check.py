@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from drkit.cli.common import ConfigOption, JsonOption, exits, handled, indented, show_json
 from drkit.observe.text import printable
+
+if TYPE_CHECKING:
+    from drkit.check import Result
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,9 +31,10 @@ def check(
 ) -> None:
     """Test every connection, program, key and secret that backups and restores need."""
     from drkit.check import accept, everything
-    from drkit.config.load import find, load
+    from drkit.config.load import find, load, read_text
 
-    config = load(find(config_file))
+    file = find(config_file)
+    config = load(file)
     if accept_host_key:
         accepted = accept(config, accept_host_key)
         if as_json:
@@ -38,15 +42,21 @@ def check(
         else:
             print("\n".join(f"pinned {line}" for line in accepted))
         return
-    results = everything(config)
+    results = everything(config, read_text(file))
     if as_json:
         show_json({"ok": all(result.ok for result in results), "checks": [result.as_json() for result in results]})
     else:
         for result in results:
-            print(f"{'ok' if result.ok else 'FAILED':<8}{printable(result.what)}")
+            print(f"{_verdict(result):<8}{printable(result.what)}")
             print(indented(result.said, 8))
             if result.hint:
                 print(indented(f"hint: {result.hint}", 8))
     failed = [result for result in results if not result.ok]
     if failed:
         raise typer.Exit(failed[0].exit_code)
+
+
+def _verdict(result: Result) -> str:
+    if not result.ok:
+        return "FAILED"
+    return "WARNING" if result.warning else "ok"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drkit import positioned
 from drkit.config.model import UNION_TAGS, Config
 from drkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SORT = positioned.Sort(
     "configuration",
@@ -44,16 +47,39 @@ def load(path: Path) -> Config:
     Raises:
         ConfigurationError: it cannot be read, is no YAML, or is not of the expected shape.
     """
-    config = positioned.load(path, _SORT, Config)
-    return _anchor(config, path.resolve().parent)
+    directory = path.resolve().parent
+    return parse(path, read_text(path), lambda named: directory / named.expanduser())
 
 
-def _anchor(config: Config, directory: Path) -> Config:
-    """``config`` with every path absolute: ``~`` is the user's home, the rest is beside the file."""
+def parse(path: Path, text: str, anchor: Callable[[Path], Path]) -> Config:
+    """Check the text of a configuration.
+
+    Args:
+        path: what complaints call it.
+        text: it.
+        anchor: makes a path in it one that can be opened.
+
+    Raises:
+        ConfigurationError: as for ``load``.
+    """
+    return _anchor(positioned.checked(path, text, _SORT, Config), anchor)
+
+
+def read_text(path: Path) -> str:
+    """The file as it is written.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no text of a bearable size.
+    """
+    return positioned.read_text(path, _SORT)
+
+
+def _anchor(config: Config, anchor: Callable[[Path], Path]) -> Config:
+    """``config`` with every path made one that can be opened."""
 
     def walk(value: Any) -> Any:
         if isinstance(value, Path):
-            return directory / value.expanduser()
+            return anchor(value)
         if isinstance(value, list):
             return [walk(item) for item in value]
         if isinstance(value, dict):
@@ -64,9 +90,7 @@ def _anchor(config: Config, directory: Path) -> Config:
 
     anchored: Config = walk(config)
     vaults = {
-        name: vault
-        if vault.is_remote
-        else vault.model_copy(update={"url": str(directory / Path(vault.url).expanduser())})
+        name: vault if vault.is_remote else vault.model_copy(update={"url": str(anchor(Path(vault.url)))})
         for name, vault in anchored.vaults.items()
     }
     return anchored.model_copy(update={"vaults": vaults})

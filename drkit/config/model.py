@@ -89,6 +89,8 @@ class VaultConfig(Model):
 
     url: str
     passphrase: Secret
+    key_file: Path | None = None
+    """Borg's key, for a repository that does not hold it itself (made with ``--encryption keyfile…``)."""
     ssh: VaultSsh = VaultSsh()
     remote_path: str | None = None
     schedule: str | None = None
@@ -180,9 +182,9 @@ class Drills(Model):
 
 
 class Escrow(Model):
-    """Who can open the escrow bundle (age recipients)."""
+    """Who can open the escrow bundle: recipients of age, among which are public keys of SSH (``age(1)``, "-r")."""
 
-    recipients: list[str] = []
+    recipients: list[Annotated[str, Field(pattern=r"^(age1[0-9a-z]+|ssh-(ed25519|rsa) [A-Za-z0-9+/=]+( .*)?)$")]] = []
 
 
 class ServerFiles(Model):

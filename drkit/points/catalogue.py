@@ -267,12 +267,17 @@ def _full_text(vault: Vault, name: str, archive_id: str, expected_sha256: str) -
         cached = file.read_bytes()
         if hashlib.sha256(cached).hexdigest() == expected_sha256:
             return cached
-    text = _read_small(vault, name)
+    text = read_small(vault, name)
     state.write_durably(file, text.decode(errors="replace"))
     return text
 
 
-def _read_small(vault: Vault, name: str) -> bytes:
+def read_small(vault: Vault, name: str) -> bytes:
+    """The text of a descriptor, read from the vault itself.
+
+    Raises:
+        VerificationFailed: it is larger than any descriptor.
+    """
     blocks: list[bytes] = []
     size = 0
     with vault.open(name) as reader:

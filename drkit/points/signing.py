@@ -70,17 +70,17 @@ def _text(key: Ed25519PublicKey) -> str:
 def verifier(config: Config) -> Verifier:
     """The keys that this machine trusts: ``trusted_keys``, and the public half of its own signing key."""
     keys = set(config.trusted_keys)
-    public_file = _public_file(config)
-    if public_file is not None and public_file.exists():
-        keys |= _read_public(public_file)
+    pinned = None if config.signing_key.file is None else public_file(config.signing_key.file)
+    if pinned is not None and pinned.exists():
+        keys |= _read_public(pinned)
     elif config.signing_key.file is None or config.signing_key.file.exists():
         keys.add(_load(config).public)
     return Verifier(frozenset(keys))
 
 
-def _public_file(config: Config) -> Path | None:
-    file = config.signing_key.file
-    return None if file is None else file.with_name(file.name + ".pub")
+def public_file(key: Path) -> Path:
+    """Where the public half of a key in a file is pinned."""
+    return key.with_name(key.name + ".pub")
 
 
 def _read_public(file: Path) -> set[str]:
@@ -107,17 +107,23 @@ def signer(config: Config, *, may_create: bool) -> Signer:
             f"{file} is not there, but the vault holds recovery points that it signed",
             "put the key back; or, to go on with a new one, add the old public key to trusted_keys",
         )
-    key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     try:
-        state.write_durably(file, pem.decode())
-        state.write_durably(file.with_name(file.name + ".pub"), _text(key.public_key()) + "\n")
+        state.write_durably(file, generated())
+        made = _load(config)
+        state.write_durably(public_file(file), f"{made.public}\n")
     except OSError as error:
         raise ConfigurationError(
             f"signing_key: {file} cannot be written: {error.strerror}",
             "name a place that can: signing_key: {file: PATH}",
         ) from None
-    return Signer(key)
+    return made
+
+
+def generated() -> str:
+    """A new private key, in the form in which it is kept."""
+    key = Ed25519PrivateKey.generate()
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 def existing_signer(config: Config) -> Signer | None:

@@ -40,7 +40,7 @@ def sources(config: Config) -> tuple[Source, ...]:
     cluster = config.cluster
     connected = connect(cluster)
     machines = machines_of(cluster, connected)
-    hosts = [_host(cluster, machine) for machine in machines]
+    hosts = [host(cluster, machine) for machine in machines]
     servers = tuple(host for host, machine in zip(hosts, machines, strict=True) if machine.is_server)
     label = names.new_point(SystemClock().now())
     found: list[Source] = [DatastoreSource(servers, label, tuple(config.postgresql.bin_dirs))]
@@ -88,7 +88,8 @@ def machines_of(cluster: Cluster, connected: HttpApi | None) -> tuple[Member, ..
     return members.members(cluster.servers, listed)
 
 
-def _host(cluster: Cluster, machine: Member) -> Node:
+def host(cluster: Cluster, machine: Member) -> Node:
+    """The way to one of the cluster's machines."""
     return reach(machine.name, machine.address, cluster.ssh)
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from drkit import errors, process, state
 from drkit.vault import borg_command as command
@@ -51,6 +51,18 @@ def find_borg() -> str:
             "borg is not installed", "install borgbackup 1.4 (it comes with drkit's own dependencies)"
         )
     return found
+
+
+class Opened(NamedTuple):
+    """A repository: its id (hex), and how Borg calls its encryption, such as ``repokey-blake2``."""
+
+    repository_id: str
+    encryption: str
+
+    @property
+    def holds_its_key(self) -> bool:
+        """Whether the key is in the repository; else it is in a file of the machines that use it."""
+        return not self.encryption.startswith("keyfile")
 
 
 class BorgVault:
@@ -216,6 +228,38 @@ class BorgVault:
                 )
             raise error
 
+    def opened(self) -> Opened:
+        """What the repository says of itself once the passphrase and the key have opened it.
+
+        Raises:
+            WrongKey: they do not.
+        """
+        said = self._json(command.list_archives(self.repository))
+        return Opened(str(said["repository"]["id"]), str(said["encryption"]["mode"]))
+
+    def export_key(self) -> str:
+        """Borg's key as text, wherever it is kept; only the passphrase opens it."""
+        return self._call(command.export_key(self.repository)).decode()
+
+    def change_passphrase(self, new: str) -> None:
+        """Have the key opened by another passphrase from now on, and not by this object's own any more.
+
+        Killed at any time, either one opens it. Neither is in an argument, in the environment or on a disk.
+
+        Raises:
+            WrongKey: the one that this object has does not open it.
+            ConfigurationError: one of them is more than a line.
+        """
+        if "\n" in self._passphrase + new:
+            raise errors.ConfigurationError(f"{self._called}: expected a passphrase of one line")
+        both = _through_pipe(f"{self._passphrase}\n{new}\n")
+        try:
+            lines = command.ask_for(Path(f"/proc/{os.getpid()}/fd/{both}"))
+            with self._environment() as (env, secret):
+                self._run(command.change_passphrase(self.repository), {**env, **lines}, [secret], _SHORT_SECONDS)
+        finally:
+            os.close(both)
+
     def _shell(self) -> str:
         return "ssh" if self._ssh is None else self._ssh.shell()
 
@@ -224,7 +268,8 @@ class BorgVault:
         """Borg's environment, and the descriptor in it that gives the passphrase once."""
         secret = _through_pipe(self._passphrase)
         try:
-            yield command.environment(process.clean_environment(), shell or self._shell(), self._base, secret), secret
+            inherited, key_file = process.clean_environment(), self.repository.key_file
+            yield command.environment(inherited, shell or self._shell(), self._base, secret, key_file), secret
         finally:
             os.close(secret)
 
@@ -247,12 +292,13 @@ class BorgVault:
             DrkitError: the one that fits, after its exit status and last words.
         """
         with self._environment() as (env, secret):
-            try:
-                done = process.run([self._borg, *arguments], deadline=deadline, env=env, pass_fds=[secret])
-            except process.DeadlineExceeded as error:
-                raise errors.VaultUnreachable(
-                    f"{self._called}: {error}", "check the network, then: drkit check"
-                ) from None
+            return self._run(arguments, env, [secret], deadline)
+
+    def _run(self, arguments: Sequence[str], env: dict[str, str], descriptors: Sequence[int], deadline: float) -> bytes:
+        try:
+            done = process.run([self._borg, *arguments], deadline=deadline, env=env, pass_fds=descriptors)
+        except process.DeadlineExceeded as error:
+            raise errors.VaultUnreachable(f"{self._called}: {error}", "check the network, then: drkit check") from None
         if not outcome.succeeded(done.status):
             raise self._explain(done.status, done.stderr)
         return done.stdout

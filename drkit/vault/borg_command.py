@@ -36,6 +36,7 @@ class Repository:
     remote_path: str | None
     compression: str
     lock_wait: float
+    key_file: Path | None = None
 
     @property
     def location(self) -> str:
@@ -128,17 +129,40 @@ def check(repository: Repository) -> list[str]:
     return ["check", *_common(repository), "--info", repository.location]
 
 
+def export_key(repository: Repository) -> list[str]:
+    """``borg key export``: the key to stdout, under its passphrase still."""
+    return ["key", "export", *_common(repository), repository.location]
+
+
+def change_passphrase(repository: Repository) -> list[str]:
+    """``borg key change-passphrase``: the same key under another one, which replaces the old in one rename."""
+    return ["key", "change-passphrase", *_common(repository), repository.location]
+
+
+def ask_for(line: Path) -> dict[str, str]:
+    """Where Borg gets passphrases from when it needs two, the old and the new: the next line each time, from a pipe.
+
+    It asks here before it looks at BORG_PASSPHRASE_FD, where it could ask once alone; BORG_NEW_PASSPHRASE would stand
+    in the environment. The shell reads byte by byte, so the second line stays for the second call; where there is no
+    line, Borg gets an error, and never takes nothing for a passphrase.
+    """
+    return {"BORG_PASSCOMMAND": shlex.join(["sh", "-c", 'IFS= read -r line <"$0" && printf %s "$line"', str(line)])}
+
+
 def _archive(repository: Repository, name: str) -> str:
     return f"{repository.location}::{escape(name)}"
 
 
-def environment(inherited: Mapping[str, str], shell: str, base: Path, passphrase_fd: int) -> dict[str, str]:
+def environment(
+    inherited: Mapping[str, str], shell: str, base: Path, passphrase_fd: int, key_file: Path | None = None
+) -> dict[str, str]:
     """Borg's environment: what programs need of ours, and no secret; the passphrase comes through a descriptor.
 
     Borg's own files are kept apart from those of a Borg that the user runs by hand.
     """
     return {
         **inherited,
+        **({} if key_file is None else {"BORG_KEY_FILE": str(key_file)}),
         "BORG_BASE_DIR": str(base),
         "BORG_EXIT_CODES": "modern",
         "BORG_PASSPHRASE_FD": str(passphrase_fd),

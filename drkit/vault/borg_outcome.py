@@ -47,7 +47,7 @@ _RULES = (
     _Rule(
         errors.WrongKey,
         "is not opened by the passphrase or key",
-        "check the vault's passphrase in drkit.yaml",
+        "check the vault's passphrase in drkit.yaml; where its rotation was cut short, run that again",
         frozenset({40, 41, 42, 43, 44, 45, 47, 50, 51, 52, 53}),
     ),
     _Rule(

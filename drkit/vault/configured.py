@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def repository(vault: VaultConfig) -> Repository:
     """Where the vault's repository is and how Borg reaches it."""
-    return Repository(vault.url, vault.ssh, vault.remote_path, vault.compression, vault.lock_wait)
+    return Repository(vault.url, vault.ssh, vault.remote_path, vault.compression, vault.lock_wait, vault.key_file)
 
 
 def vaults(config: Config) -> dict[str, BorgVault]:

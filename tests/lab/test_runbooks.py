@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyrage
 import pytest
 
 from drkit.lab import containers, machines
@@ -114,6 +116,26 @@ def test_the_old_cluster_is_alive(scene: Scene) -> None:
 def test_the_vault_does_not_open(scene: Scene) -> None:
     """Where all is well, the commands that tell so tell so."""
     follow(scene, "vault-does-not-open")
+
+
+def test_the_machine_that_drkit_ran_on_is_gone(scene: Scene) -> None:
+    """With bundle and identity alone the points are there again."""
+    whole = scene.config.read_text()
+    key = pyrage.x25519.Identity.generate()
+    (scene.directory / "identity").write_text(f"{key}\n")
+    scene.config.write_text(f'{whole}\nescrow: {{recipients: ["{key.to_public()}"]}}\n')
+    exported = finish(scene.shell("drkit keys export --to escrow.age"))
+    assert exported.status in {0, 3}, exported
+    assert "NOT IN IT: k3s-token" not in exported.out
+    scene.config.unlink()
+    try:
+        proven, _, points = follow(scene, "drkit-machine-lost")
+        assert "descriptor is whole and signed" in proven
+        assert scene.point in points
+        assert Path("/dev/shm/escrow/keys/k3s-token").read_text().strip()
+    finally:
+        scene.config.write_text(whole)
+        shutil.rmtree("/dev/shm/escrow", ignore_errors=True)
 
 
 def test_the_point_is_incomplete(scene: Scene) -> None:

@@ -1,0 +1,1 @@
+"""Escrow of what opens the backups, and rotation of it."""
