@@ -7,7 +7,7 @@ import sys
 import typer
 
 from drkit import __version__
-from drkit.cli import backup, check, lab, points, prune, restore, status, verify
+from drkit.cli import backup, check, lab, points, prune, restore, schedule, status, verify
 from drkit.cli.common import exits
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ restore.add_to(app)
 prune.add_to(app)
 check.add_to(app)
 status.add_to(app)
+schedule.add_to(app)
 lab.add_to(app)
 
 
