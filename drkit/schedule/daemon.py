@@ -83,8 +83,8 @@ class Daemon:
     def look(self) -> None:
         """See that every alarm is set as the records and the clock of now have it."""
         for name, runner in self._runners.items():
-            wanted = runner.look()
-            if wanted is not None and self._alarms.get_job(name).next_run_time != wanted:
+            wanted, alarm = runner.look(), self._alarms.get_job(name)
+            if wanted is not None and alarm is not None and alarm.next_run_time != wanted:
                 self._alarms.modify_job(name, next_run_time=wanted)
         self._alarms.wakeup()
 
