@@ -9,19 +9,22 @@ import signal
 import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from drkit.clock import to_text
 from tests.lab.processes import alive, descendants, named
-from tests.lab.site import PASSPHRASE, Site, finish
+from tests.lab.site import DRKIT, PASSPHRASE, Site, finish
 from tests.lab.test_vault_trouble import BULKY
 from tests.lab.waiting import until
+from tests.runbooks import pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from tests.runbooks import Block
 
 NIGHTLY = ', schedule: "0 3 * * *"'
 ALONE = "schedule: {prune: null, verify: null, verify_deep: null}"
@@ -151,6 +154,34 @@ def test_a_second_scheduler_is_refused(site: Site, small: str) -> None:
         assert f"scheduler: process {child.pid}" in site.run("schedule", "show").out
         assert site.run("schedule", "show", "--json").json()["scheduler"]["running"] is True
         assert child.poll() is None
+
+
+def test_a_job_that_failed(site: Site, small: str) -> None:
+    """The runbook's commands, after a night in which the database could not be reached: all is told, and well again."""
+    site.write({"a": small}, vault=NIGHTLY, more=ALONE)
+    address = site.path / "from-0.dsn"
+    right = address.read_text()
+    address.write_text("postgresql://nobody@127.0.0.1:1/nothing")
+    _off_for_days(site)
+    with _scheduler(site) as child:
+        until(lambda: json.loads(_record(site).read_text())["last"] is not None)
+        said = _ended(child)
+    assert [line["event"]["change"] for line in said if "event" in line] == ["missed", "failure"]
+    shown = _shown(site)
+    assert (shown["health"], shown["last"]["exit_code"]) == ("failing", 3)
+    address.write_text(right)
+    site.environment["PATH"] = f"{Path(DRKIT).parent}:{os.environ['PATH']}"
+    printed = [_typed(site, block) for block in pages()["scheduled-job"].blocks]
+    assert "FAILED: every source failed" in printed[0]
+    assert "everything is as it was sealed" in printed[-1]
+
+
+def _typed(site: Site, block: Block) -> str:
+    done = subprocess.run(
+        ["sh", "-e", "-c", block.text], cwd=site.path, env=site.env(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == block.status, (block.text, done.stdout, done.stderr)
+    return done.stdout
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
