@@ -64,9 +64,9 @@ def text(cluster: str, place: Place, *, on_servers: bool) -> str:
     paths += [f"-{_K3S}"] if on_servers else []
     capabilities = _ROOT_MAY if place.user == "root" else ""
     return f"""\
-# Made by `drkit schedule unit`. Install it as root:
-#   drkit schedule unit > /etc/systemd/system/drkit.service
-#   systemctl daemon-reload && systemctl enable --now drkit
+# Made by `drkit schedule unit`, for the user who asked. To install it:
+#   drkit schedule unit | sudo tee /etc/systemd/system/drkit.service
+#   sudo systemctl daemon-reload && sudo systemctl enable --now drkit
 # After a change of drkit.yaml: systemctl restart drkit
 [Unit]
 Description=drkit: scheduled backups and proofs of {_plain(cluster)}

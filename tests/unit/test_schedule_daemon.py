@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -38,7 +38,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
     class Set(dt.datetime):
         @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> datetime:
+        def now(cls, tz: dt.tzinfo | None = None) -> Any:
             return made.clock.now().astimezone(tz)
 
     monkeypatch.setattr("apscheduler.schedulers.base.datetime", Set)

@@ -72,7 +72,8 @@ def test_due_times_are_those_that_match(text: str, moment: datetime) -> None:
         if each > moment and _matches(text, each):
             wanted.append(each)
         each += MINUTE
-    found, last = [], moment
+    found: list[datetime] = []
+    last = moment
     while len(found) <= len(wanted) and (last := after(Times(text), last)) < moment + 2 * DAY:
         found.append(last)
     assert found == wanted
