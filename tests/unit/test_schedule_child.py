@@ -12,7 +12,7 @@ import pytest
 
 from drkit.schedule.child import Result, run
 from drkit.schedule.events import Outcome
-from tests.lab.processes import alive
+from tests.lab.processes import alive, command_line, descendants
 from tests.lab.waiting import until
 from tests.unit.scheduled import PROGRAM
 
@@ -67,6 +67,19 @@ def test_a_run_is_interrupted_and_undoes(tmp_path: Path) -> None:
     thread.join(30)
     assert [(each.outcome, each.status) for each in found] == [(Outcome.INTERRUPTED, 130)]
     assert undone.exists()
+
+
+def test_the_kernel_takes_a_run_before_the_scheduler(tmp_path: Path) -> None:
+    """Where a job takes all memory, it is the one that is killed for it."""
+    ready, go = tmp_path / "ready", tmp_path / "go"
+    thread = threading.Thread(target=_run, args=("wait", str(ready), str(go)))
+    thread.start()
+    until(ready.exists)
+    (child,) = [pid for pid in descendants(os.getpid()) if str(ready) in command_line(pid)]
+    scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (os.getpid(), child)]
+    go.touch()
+    thread.join(30)
+    assert scores[0] < scores[1] == 500
 
 
 def test_a_run_that_floods_its_outputs_fills_no_memory() -> None:
