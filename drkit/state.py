@@ -35,14 +35,15 @@ def _private(path: Path) -> Path:
     return path
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replace ``path`` by a file with ``text``, readable by its owner alone; after a crash it is the old or the new."""
+def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace ``path`` by a file with ``text``, after a crash it is the old or the new; its owner's alone by default."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
