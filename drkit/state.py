@@ -36,7 +36,7 @@ def _private(path: Path) -> Path:
 
 
 def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replace ``path`` by a file with ``text``, after a crash it is the old or the new; its owner's alone by default."""
+    """Replace ``path`` by a file with ``text``, by default its owner's alone; after a crash it is the old or new."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -71,9 +71,9 @@ def newest(cluster: str | None = None) -> dict[str, Past]:
     for path in sorted(directory().glob(f"*{VERDICT}"), reverse=True):
         run = path.name.removesuffix(VERDICT)
         scenario = run.partition("-")[2]
-        if _RUN.fullmatch(run) and scenario not in found and (past := _read(run, path)):
-            if cluster is None or past.cluster == cluster:
-                found[scenario] = past
+        known = _RUN.fullmatch(run) and scenario not in found
+        if known and (past := _read(run, path)) and cluster in {None, past.cluster}:
+            found[scenario] = past
     return found
 
 

@@ -96,7 +96,9 @@ def stand(config: Config, catalogue: Catalogue, now: datetime, descriptor: Descr
         config.cluster.name,
         len(catalogue.points),
         newest_id,
-        tuple(_source(name, catalogue.points, now, configured=name in configured) for name in sorted(configured | known)),
+        tuple(
+            _source(name, catalogue.points, now, configured=name in configured) for name in sorted(configured | known)
+        ),
         tuple(problems),
         descriptor.volumes if descriptor else (),
     )
