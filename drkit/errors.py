@@ -216,6 +216,10 @@ class ProberFailed(DrkitError):
     exit_code = 22
 
 
+class MetricsNotDelivered(DrkitError):
+    """Who collects metrics did not take them."""
+
+
 class Interrupted(DrkitError):
     """A signal ended the work; what was begun has been undone."""
 
