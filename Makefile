@@ -5,7 +5,7 @@ LOCK_ENV   := build/lock-venv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lab disasters lint format bench lock clean
+.PHONY: help setup demo test fast lab disasters drills lint format bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,9 +25,9 @@ demo: setup ## a database is backed up, lost and restored; a whole cluster in co
 # Most tests of the lab wait for nodes to boot or to be missed: side by side they take as long as the longest.
 PYTEST := $(PYTHON_ENV)/python -m pytest --numprocesses=3 --dist=loadgroup
 
-test: setup ## run all tests but the disasters (PYTEST_ARGS="-k name" to choose); the first time they build Kubernetes, about ten minutes
+test: setup ## run all tests but disasters and drills (PYTEST_ARGS="-k name" to choose); the first time they build Kubernetes, about ten minutes
 	@if tools/engine; then \
-		$(PYTEST) -m 'not disaster' $(PYTEST_ARGS); \
+		$(PYTEST) -m 'not disaster and not drill' $(PYTEST_ARGS); \
 	else \
 		echo 'NOT TESTED: the container lab, for what is said above' >&2; \
 		$(PYTEST) -m 'not lab' $(PYTEST_ARGS); \
@@ -38,11 +38,15 @@ fast: setup ## run only the tests that need no Docker
 
 lab: setup ## run only the tests that need Docker
 	@tools/engine
-	@$(PYTEST) -m 'lab and not disaster' $(PYTEST_ARGS)
+	@$(PYTEST) -m 'lab and not disaster and not drill' $(PYTEST_ARGS)
 
 disasters: setup ## lose whole clusters and bring them back, in every way and killed on the way: half an hour
 	@tools/engine
 	@$(PYTEST) -m disaster $(PYTEST_ARGS)
+
+drills: setup ## run every shipped chaos scenario on the sample workload in the lab: an hour
+	@tools/engine
+	@$(PYTEST) -m drill $(PYTEST_ARGS)
 
 lint: setup ## ruff, formatting and mypy
 	@$(PYTHON_ENV)/ruff check .

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from bench import applies, backups, clusters, exports, listings, rebuilds, restores
+from bench import applies, backups, clusters, exports, listings, probes, rebuilds, restores
 from bench.figures import Book, Figure, keep, machine, print_table
 from bench.tools import BORGMATIC, install_borgmatic, run
 from bench.world import SETTINGS, World, borg, world
@@ -24,7 +24,7 @@ from drkit.errors import DrkitError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-PARTS = ("help", "backup", "restore", "points", "manifests", "apply", "cluster", "rebuild")
+PARTS = ("help", "backup", "restore", "points", "manifests", "apply", "cluster", "rebuild", "probes")
 
 _FEW_ROWS = 1000
 """Where nothing that is measured reads them."""
@@ -41,6 +41,8 @@ class Extent:
     helps: int
     objects: tuple[int, int]
     """Of the cluster: for the comparison, and for the memory that it takes."""
+    probing: float
+    """Seconds of each round of probes."""
     patience: float
     """Seconds to wait before each run, at the most, for others to leave the machine idle."""
 
@@ -54,6 +56,7 @@ def _extent(arguments: argparse.Namespace) -> Extent:
             archives=30,
             helps=3,
             objects=(500, 1000),
+            probing=3,
             patience=0 if patience is None else patience,
         )
     return Extent(
@@ -62,6 +65,7 @@ def _extent(arguments: argparse.Namespace) -> Extent:
         archives=500,
         helps=10,
         objects=(5_000, 20_000),
+        probing=15,
         patience=20 if patience is None else patience,
     )
 
@@ -88,6 +92,7 @@ def _measure(here: World, book: Book, extent: Extent, parts: Sequence[str]) -> d
         "apply": lambda: applies.measure(here, book, extent.rounds, *extent.objects),
         "cluster": lambda: clusters.measure(here, book, extent.rounds),
         "rebuild": lambda: rebuilds.measure(here, book, extent.rounds),
+        "probes": lambda: probes.measure(here, book, extent.rounds, extent.probing),
     }
     failed: dict[str, str] = {}
     for part in parts:
@@ -143,6 +148,7 @@ def main() -> int:
             *applies.figures(book),
             *clusters.figures(book),
             *rebuilds.figures(book),
+            *probes.figures(book),
         ]
         document = {**_document(here, book, figures, extent, began), "failed": sorted(failed)}
     print()

@@ -17,7 +17,7 @@ from drkit import process
 from drkit.errors import DrkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 CORES = 2
@@ -153,6 +153,16 @@ class Meter:
         work = {name: after[name] - before[name] for name in after}
         others = max(0.0, _not_ours() - machine - sum(work.values()))
         return Measured(seconds, work, others, own, peaks, output)
+
+    def watch(self, body: Callable[[], None]) -> Measured:
+        """Measure what this process has done by programs that have ended when it returns; they have no peaks."""
+        self._await_idleness()
+        before, machine, began = self._work(), _not_ours(), time.monotonic()
+        body()
+        seconds = time.monotonic() - began
+        after = self._work()
+        work = {name: after[name] - before[name] for name in after}
+        return Measured(seconds, work, max(0.0, _not_ours() - machine - sum(work.values())), 0, {})
 
     def _work(self) -> dict[str, float]:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)

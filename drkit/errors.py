@@ -20,6 +20,7 @@ EXIT_CODES: dict[int, str] = {
     20: "drill verdict: window exceeded",
     21: "drill verdict: data lost",
     22: "drill invalid: the steady state did not hold, the fault was not confirmed, or the prober was impaired",
+    23: "audit findings",
     130: "interrupted, undone",
 }
 

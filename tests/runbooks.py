@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DIRECTORY = Path(__file__).parents[1] / "runbooks"
+AUDIT = DIRECTORY / "audit"
+"""Pages about what the audit finds; each serves a family of its rules."""
 INDEX = "README.md"
 _FENCE = re.compile(r"^```(\w+)(?: exit=(\d+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -54,15 +56,15 @@ class Page:
         return [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", self.text)]
 
 
-def pages() -> dict[str, Page]:
+def pages(directory: Path = DIRECTORY) -> dict[str, Page]:
     """All pages but the index, by their names without ``.md``."""
     return {
         file.stem: Page(file.stem, file.read_text(encoding="utf-8"))
-        for file in sorted(DIRECTORY.glob("*.md"))
+        for file in sorted(directory.glob("*.md"))
         if file.name != INDEX
     }
 
 
-def index() -> Page:
+def index(directory: Path = DIRECTORY) -> Page:
     """The index."""
-    return Page("README", (DIRECTORY / INDEX).read_text(encoding="utf-8"))
+    return Page("README", (directory / INDEX).read_text(encoding="utf-8"))

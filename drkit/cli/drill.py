@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(rich_markup_mode=None, epilog=exits(*VERDICTS), no_args_is_help=True)
     group.callback()(drill)
     group.command("list", epilog=exits())(list_scenarios)
-    group.command("run", epilog=exits(10, 14, 16, *VERDICTS))(run)
+    group.command("run", epilog=exits(10, 12, 16, *VERDICTS))(run)
     group.command("undo", epilog=exits(3, 16))(undo)
     group.command("report", epilog=exits(*VERDICTS))(report)
     app.add_typer(group, name="drill")
@@ -107,6 +107,10 @@ def run(
     suite: Annotated[str, typer.Option("--suite", help="All scenarios of a suite, one after the other.")] = "",
     repeat: Annotated[int, typer.Option("--repeat", min=1, help="How often each of them is run.")] = 1,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and do nothing.")] = False,
+    force: Annotated[
+        list[str] | None,
+        typer.Option("--force", metavar="NAME", help="Answer for what speaks against it, by its name, or all."),
+    ] = None,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -125,7 +129,7 @@ def run(
     path = find(config_file)
     wanted = suite_of(suite, path) if suite else loaded(named(name, path) for name in names or ())
     with reporter() as told:
-        runs = Runs(path, told)
+        runs = Runs(path, told, force or ())
         if plan:
             planned = runs.plan(wanted)
             show_json({"plans": [each.as_json() for each in planned]}) if as_json else _show_plans(planned)

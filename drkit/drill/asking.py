@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from drkit.drill.probes.ways import Ways
     from drkit.drill.values import Probe
 
+HIT = "hit"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -34,6 +35,7 @@ class Known:
         entrance: where pages are asked, instead of where their names lead; empty where names lead there.
         passwords: of the role that probes write as, by cluster of PostgreSQL and database.
         spared: the nodes that no fault hits, through which ways may go; the best first.
+        hit: the others.
     """
 
     run: str
@@ -41,6 +43,7 @@ class Known:
     entrance: str
     passwords: Mapping[tuple[str, str], str]
     spared: Sequence[Node]
+    hit: Sequence[Node] = ()
 
 
 def askings(probes: Sequence[Probe], known: Known, ways: Ways) -> list[Asking]:
@@ -64,7 +67,7 @@ def _how(probe: Probe, known: Known, ways: Ways) -> How:
     if probe.kind == KUBE_API:
         return _api(options["server"], known, ways)
     if probe.kind == DNS:
-        return Dns(_through(options["address"], known, ways), options["host"], tcp=True)
+        return Dns(_through(options["address"], known.spared, ways), options["host"], tcp=True)
     if probe.kind == CONTROL:
         return Control()
     raise TypeError(f"no probe of kind {probe.kind}")
@@ -80,7 +83,8 @@ def _page(options: Mapping[str, str], entrance: str) -> Place | None:
 
 
 def _sql(probe: Probe, known: Known, ways: Ways) -> Sql:
-    place = _through(probe.options["address"], known, ways)
+    via = known.hit if probe.options["via"] == HIT else known.spared
+    place = _through(probe.options["address"], via, ways)
     database = probe.options["database"]
     password = known.passwords[probe.options["cluster"], database]
     # Inside of the cluster's network PgBouncer and the operator's servers speak without TLS or with their own names.
@@ -98,20 +102,21 @@ def _api(server: str, known: Known, ways: Ways) -> KubeApi:
     access = replace(known.access, server=server)
     if answers(host, port):
         return KubeApi(access)
-    return KubeApi(access, _through(f"{host}:{port}", known, ways))
+    return KubeApi(access, _through(f"{host}:{port}", known.spared, ways))
 
 
-def _through(address: str, known: Known, ways: Ways) -> Place:
-    """By way of a node: what is at the address is not reached from outside."""
+def _through(address: str, nodes: Sequence[Node], ways: Ways) -> Place:
+    """By way of one of these nodes: what is at the address is not reached from outside."""
     place = _place(address)
-    if address not in ways.now:
-        if not known.spared:
-            raise PreflightFailed(
-                f"every node is hit by a fault: none is left to reach {address} through",
-                "probe what the outside reaches, or hit fewer nodes",
-            )
-        ways.open(address, known.spared, place.host, place.port)
-    return replace(place, way=address)
+    if not nodes:
+        raise PreflightFailed(
+            f"every node is hit by a fault: none is left to reach {address} through",
+            "probe what the outside reaches, or hit fewer nodes",
+        )
+    way = f"{address} by {nodes[0].name}"
+    if way not in ways.now:
+        ways.open(way, nodes, place.host, place.port)
+    return replace(place, way=way)
 
 
 def _place(address: str) -> Place:

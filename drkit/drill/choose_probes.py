@@ -5,7 +5,7 @@
 ``http``: ``url``; ``address`` (host:port to connect to), where it is not the one that the URL's name leads to.
 ``tcp``: ``address``.
 ``sql-read``, ``sql-write``: ``cluster`` (namespace/name), ``service`` (namespace/name), ``address`` (the service's
-host:port inside of the cluster), ``database``.
+host:port inside of the cluster), ``database``, ``via`` (``spared`` or ``hit``: the node that it goes through).
 ``kube-api``: ``server``, such as ``https://10.0.0.2:6443``.
 ``dns``: ``service``, ``address`` (likewise), ``host`` (the name to look up).
 """
@@ -131,6 +131,7 @@ def _sql(wanted: SqlProbe, database: str, through: str | None, snapshot: Snapsho
         "service": str(service),
         "address": at(service.address, service.ports[0]),
         "database": database,
+        "via": wanted.via,
     }
     return _made(wanted, name, f"{service}:{service.ports[0]}/{database}", options)
 

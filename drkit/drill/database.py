@@ -10,9 +10,11 @@ import hashlib
 import hmac
 import os
 import secrets
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from drkit import process
 from drkit.cluster import cnpg
 from drkit.cluster.server import InPod
 from drkit.drill.probes.ledger import SETUP
@@ -33,6 +35,7 @@ ROLE = "drkit_drill"
 _ITERATIONS = 4096
 _SALT_BYTES = 16
 _MAINTENANCE = "postgres"
+_LOOK_SECONDS = 1.0
 
 
 def make(kube: Kube, cluster: PostgresCluster, name: str) -> str:
@@ -80,12 +83,29 @@ def _drop(session: OwnSession, name: str) -> None:
 
 @contextmanager
 def _session(kube: Kube, cluster: PostgresCluster, database: str) -> Iterator[OwnSession]:
-    """The primary, as its superuser."""
-    instance = cnpg.instance(kube, cluster, "primary")
-    session = InPod(kube, cluster.namespace, instance.pod, database).connect()
+    """The primary, as its superuser, once it takes writes: right after a failover it may not yet."""
+    session = _primary(kube, cluster, database)
     try:
         yield session
     except StatementFailed as error:
         raise SourceFailed(f"{cluster}: the drill's database: {error}") from None
     finally:
         session.close()
+
+
+def _primary(kube: Kube, cluster: PostgresCluster, database: str) -> OwnSession:
+    until = time.monotonic() + cnpg.WAIT_SECONDS
+    while True:
+        instance = cnpg.instance(kube, cluster, "primary")
+        session = InPod(kube, cluster.namespace, instance.pod, database).connect()
+        try:
+            row = session.execute("select pg_catalog.pg_is_in_recovery()").fetchone()
+        except StatementFailed as error:
+            session.close()
+            raise SourceFailed(f"{cluster}: {error}") from None
+        if row is not None and not row[0]:
+            return session
+        session.close()
+        if time.monotonic() > until:
+            raise SourceFailed(f"{cluster}: its primary {instance.pod} takes no writes", "kubectl get pods shows more")
+        process.pause(_LOOK_SECONDS)

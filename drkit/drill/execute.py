@@ -5,44 +5,57 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drkit import __version__
 from drkit.cluster.cnpg import PostgresCluster
 from drkit.cluster.server import InPod
-from drkit.drill import database, history, lease, look, rejudge
+from drkit.config.load import load
+from drkit.drill import database, history, look, rejudge
 from drkit.drill.asking import Known
+from drkit.drill.beside import beside
 from drkit.drill.choose import choose
+from drkit.drill.expected import expected
+from drkit.drill.facts import gather
 from drkit.drill.faults.find import make
 from drkit.drill.faults.means import Means
-from drkit.drill.measuring import CONTROL_PROBE, Measuring
+from drkit.drill.measuring import Measuring
 from drkit.drill.probes.ledger import Instance, read_everywhere
 from drkit.drill.record import Begin
 from drkit.drill.report import files
 from drkit.drill.run import Parts, run
+from drkit.drill.safety.refusals import FORCEABLE, NO_WATCHDOG, overridden, refusals, standing
 from drkit.drill.stand_ins import stand_ins
-from drkit.drill.values import SQL_READ, SQL_WRITE
+from drkit.drill.values import CONTROL_PROBE, SQL_READ, SQL_WRITE
 from drkit.errors import DrkitError, PreflightFailed
+from drkit.points import catalogue as catalogues
+from drkit.points.signing import verifier
 from drkit.restore.engine.journal import to_text
+from drkit.vault.configured import vaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from drkit.clock import Clock
-    from drkit.config.model import Config
     from drkit.drill.faults.port import Fault, Prepared
     from drkit.drill.look import Objects
     from drkit.drill.record import Entry, Recorder
     from drkit.drill.report.files import Files
+    from drkit.drill.safety.refusals import Refusal
     from drkit.drill.scenario.model import Scenario
     from drkit.drill.site import Site
     from drkit.drill.snapshot import Snapshot
     from drkit.drill.values import Drill
     from drkit.drill.verdict import Verdict
     from drkit.observe.progress import Reporter
+    from drkit.points.catalogue import Catalogue
     from drkit.providers.port import TargetHealth
 
+ALL = "all"
+"""In place of a refusal's name: every one that may be forced."""
+_LAB_SECONDS, _ASK_SECONDS = 2.0, 10.0
+"""From one question to the load balancer to the next: in a lab, and elsewhere: Hetzner answers 3600 in an hour."""
 _LEDGER_SECONDS = 60.0
 """How long replicas may take to have all that the primary wrote, once the cluster is whole."""
 
@@ -57,6 +70,9 @@ class Planned:
         snapshot: what was chosen from.
         faults: in the order of the drill's injections.
         prepared: what each of them says of itself.
+        wholeness: whether the cluster is as whole as it was when this was planned.
+        refusals: what speaks against it.
+        predicted: what the settings make one expect, by the probe's name.
     """
 
     run: str
@@ -65,27 +81,36 @@ class Planned:
     snapshot: Snapshot
     faults: tuple[Fault, ...]
     prepared: tuple[Prepared, ...]
+    wholeness: look.Wholeness
+    refusals: tuple[Refusal, ...]
+    predicted: Mapping[str, Any]
 
 
 class Executor:
     """Drills of one cluster.
 
     Args:
-        config: its configuration.
+        config_file: its configuration.
         site: how it is reached.
         clock: the time.
         reporter: told how it goes.
-        unwatched: whether machines may lose their power without a watchdog.
+        forced: names of the refusals that somebody answers for.
     """
 
     def __init__(
-        self, config: Config, site: Site, clock: Clock, reporter: Reporter, *, unwatched: bool = False
+        self, config_file: Path, site: Site, clock: Clock, reporter: Reporter, forced: Collection[str] = ()
     ) -> None:
-        self._config, self._site, self._clock, self._reporter = config, site, clock, reporter
-        self._unwatched = unwatched
+        self._config_file, self._config, self._site = config_file, load(config_file), site
+        self._clock, self._reporter = clock, reporter
+        self._forced = frozenset(FORCEABLE if ALL in forced else forced)
 
-    def plan(self, name: str, scenario: Scenario) -> Planned:
-        """What the scenario is on the cluster as it is now. Changes nothing.
+    def plan(self, name: str, scenario: Scenario, holder: str = "") -> Planned:
+        """What the scenario is on the cluster as it is now, and what speaks against it. Changes nothing.
+
+        Args:
+            name: the scenario's.
+            scenario: as its file has it.
+            holder: as whom this drkit holds the cluster's Lease, if it does.
 
         Raises:
             PreflightFailed: the cluster lacks something that it needs.
@@ -109,31 +134,73 @@ class Executor:
             self._site.kube,
             self._site.power,
             self._site.watchdog,
-            self._unwatched,
+            NO_WATCHDOG in self._forced,
         )
         faults = tuple(make(each, means, number) for number, each in enumerate(drill.injections))
-        return Planned(called, drill, found, snapshot, faults, tuple(each.prepare() for each in faults))
+        prepared = tuple(each.prepare() for each in faults)
+        wholeness = look.Wholeness(
+            self._site.prompt, self._clock, self._targets if self._site.power is not None else None
+        )
+        facts = gather(
+            now=self._clock.now(),
+            drills=self._config.drills,
+            lab=self._site.in_lab,
+            prepared=prepared,
+            found=found,
+            problems=wholeness.begin(found),
+            api=self._site.prompt,
+            catalogue=self._catalogue,
+            holder=holder,
+        )
+        against = refusals(drill, facts)
+        predicted = self._predicted(drill, snapshot)
+        return Planned(called, drill, found, snapshot, faults, prepared, wholeness, against, predicted)
+
+    def _predicted(self, drill: Drill, snapshot: Snapshot) -> Mapping[str, Any]:
+        """A drill is no worse for a prediction that cannot be made."""
+        try:
+            return expected(self._config, self._clock.now(), drill, snapshot, in_lab=self._site.in_lab)
+        except DrkitError as error:
+            self._reporter.warn(f"nothing is predicted: {error.message}")
+            return {}
+
+    def _catalogue(self) -> Catalogue:
+        config = self._config
+        return catalogues.read(config.cluster.name, vaults(config), verifier(config))
 
     def execute(self, planned: Planned) -> tuple[Verdict, Files]:
         """Carry it out, judge it, and write its reports.
 
         Raises:
             PreflightFailed: a fault cannot be done; nothing was touched.
-            ClusterBusy: somebody else works on the cluster.
             Interrupted: a signal came; the faults are undone.
             DrkitError: it could not be done; likewise.
         """
-        impossible = [each.impossible for each in planned.prepared if each.impossible]
-        if impossible:
-            raise PreflightFailed("\n".join(impossible), "nothing was touched; drkit drill list shows other scenarios")
+        self._see(planned)
         path = history.record_path(planned.run)
         with ExitStack() as stack:
-            stack.enter_context(lease.hold(self._site.prompt, f"drill {planned.drill.scenario}", clock=self._clock))
             passwords = stack.enter_context(self._databases(planned.drill))
             stack.callback(self._judge, path)
             begin = partial(self._begin, planned)
             run(path, begin, planned.drill, self._parts(planned, passwords), self._reporter)
         return self._judge(path)
+
+    def _see(self, planned: Planned) -> None:
+        """Refuse what nobody answers for, and say what somebody does."""
+        for each in planned.refusals:
+            if each.warns:
+                self._reporter.warn(each.sentence)
+        for each in overridden(planned.refusals, self._forced):
+            self._reporter.warn(f"forced, {each.name}: {each.sentence}")
+        against = standing(planned.refusals, self._forced)
+        if against:
+            names = [each.name for each in against if each.may_be_forced]
+            force = (
+                f"; or answer for it: {' '.join(f'--force {name}' for name in dict.fromkeys(names))}" if names else ""
+            )
+            raise PreflightFailed(
+                "\n".join(f"{each.name}: {each.sentence}" for each in against), f"nothing was touched{force}"
+            )
 
     def _judge(self, path: Path) -> tuple[Verdict, Files]:
         """The verdict and the reports of what the record says by now, however the drill ended."""
@@ -150,6 +217,7 @@ class Executor:
             self._site.name,
             lab=self._site.in_lab,
             stand_ins=stand_ins(planned.found),
+            predicted=planned.predicted,
         )
 
     def _parts(self, planned: Planned, passwords: Mapping[tuple[str, str], str]) -> Parts:
@@ -159,16 +227,16 @@ class Executor:
             self._config.drills.address or "",
             passwords,
             [self._site.nodes[name] for name in spared(self._site, planned)],
+            [self._site.nodes[name] for each in planned.prepared for name in each.hits],
         )
         targets = self._targets if self._site.power is not None else None
-        wholeness = look.Wholeness(self._site.prompt, self._clock, targets)
-        wholeness.begin(planned.found)
+        every = _LAB_SECONDS if self._site.in_lab else _ASK_SECONDS
         return Parts(
             planned.faults,
-            Measuring(planned.drill.probes, known, [self._site.prompt], targets),
-            wholeness.problems,
+            Measuring(planned.drill.probes, known, self._site.apis, targets, every),
+            planned.wholeness.problems,
             lambda recorder: self._rows(recorder, planned),
-            lambda _: _nothing(),
+            partial(beside, planned.drill.during, self._config_file),
         )
 
     def _targets(self) -> list[TargetHealth]:
@@ -211,11 +279,6 @@ class Executor:
                     ],
                     patience=_LEDGER_SECONDS,
                 )
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _cluster(name: str) -> PostgresCluster:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from drkit.drill.asking import askings
 from drkit.drill.probes import prober
 from drkit.drill.probes.ways import Ways
-from drkit.drill.values import CONTROL, Probe
 from drkit.drill.watch.watcher import Watcher
 from drkit.errors import ProberFailed
 
@@ -20,11 +19,10 @@ if TYPE_CHECKING:
     from drkit.drill.asking import Known
     from drkit.drill.probes.prober import Prober
     from drkit.drill.record import Recorder
+    from drkit.drill.values import Probe
     from drkit.providers.port import TargetHealth
 
 _WATCH_SECONDS = 30.0
-CONTROL_PROBE = Probe("control", CONTROL, "this machine", every=0.2, timeout=1.0, window=None)
-"""Asks a socket of this machine: what fails here is no target's fault."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,14 @@ class Measuring:
         known: how they ask.
         apis: the cluster's API, through each of its servers.
         targets: how the load balancer finds its targets, where it can be asked.
+        every: seconds from one question to the load balancer to the next.
     """
 
     probes: Sequence[Probe]
     known: Known
     apis: Sequence[Watching]
     targets: Callable[[], Iterable[TargetHealth]] | None
+    every: float
 
     @contextmanager
     def __call__(self, recorder: Recorder) -> Iterator[Prober]:
@@ -52,7 +52,7 @@ class Measuring:
             PreflightFailed: nothing leads to a target.
         """
         with ExitStack() as stack:
-            watcher = stack.enter_context(Watcher(recorder, self.apis, self.targets))
+            watcher = stack.enter_context(Watcher(recorder, self.apis, self.targets, self.every))
             ways = stack.enter_context(Ways())
             asked = askings(self.probes, self.known, ways)
             asking = stack.enter_context(prober.start(recorder.path, recorder.start, asked, ways))

@@ -104,15 +104,15 @@ class _Run:
             self._recorder.write(entry, durably=True)
 
     def _steady(self, prober: Prober) -> bool:
-        """Wait until every probe has succeeded for as long as the drill wants."""
+        """Wait until every probe has succeeded for as long as the drill wants, and the cluster is whole."""
         wanted = self._drill.steady_seconds
         with self._reporter.task(f"steady state, {wanted:.0f} s"):
             until = time.monotonic() + _STEADY_PATIENCE * wanted + _STEADY_MORE_SECONDS
-            while found := self._unwell(wanted):
+            while found := self._unwell(wanted) or self._parts.problems():
                 if time.monotonic() > until:
-                    return self._say_steady(BEFORE, found)
+                    break
                 self._wait(prober)
-        return self._say_steady(BEFORE, self._parts.problems())
+        return self._say_steady(BEFORE, found)
 
     def _hurt(self, prober: Prober) -> bool:
         """Have the faults come and go. Returns whether all came as they should."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from drkit.cluster import api, kubeconfig, tunnel
 from drkit.cluster.k3s import API_PORT, KUBECONFIG
-from drkit.cluster.reach import reach
+from drkit.cluster.reach import answers, reach
 from drkit.cluster.transport import PROMPT
 from drkit.config import secrets
 from drkit.drill.faults.watchdog import HostWatchdog, LocalWatchdog
@@ -19,7 +20,7 @@ from drkit.sources.cluster import connect, machines_of
 from drkit.topology.hetzner import endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from drkit.cluster.api import HttpApi
     from drkit.cluster.kubeconfig import Access
@@ -43,6 +44,7 @@ class Site:
         kube: its API.
         prompt: the same for who has to know soon that it does not answer.
         access: who asks it, and where.
+        apis: the same through each of its servers that this machine reaches, ``prompt`` first.
         nodes: its machines, by the names that it has for them; servers first.
         servers: the names of those that run the control plane.
         power: whoever has their power and the load balancer; None where nobody is known.
@@ -53,6 +55,7 @@ class Site:
     name: str
     kube: HttpApi
     prompt: HttpApi
+    apis: tuple[HttpApi, ...]
     access: Access
     nodes: Mapping[str, Node]
     servers: tuple[str, ...]
@@ -81,10 +84,13 @@ def site(config: Config, reporter: Reporter) -> Site:
     hosts = [nodes[name] for name in servers]
     access = _access(config, hosts)
     through_ssh = not isinstance(cluster.kubeconfig, Path)
+    prompt = tunnel.connect(hosts, PROMPT) if through_ssh else api.connect(access, PROMPT)
+    addresses = [each.address for each in machines if each.is_server]
     return Site(
         cluster.name,
         connected,
-        tunnel.connect(hosts, PROMPT) if through_ssh else api.connect(access, PROMPT),
+        prompt,
+        (prompt, *_others(access, addresses)),
         access,
         nodes,
         servers,
@@ -92,6 +98,12 @@ def site(config: Config, reporter: Reporter) -> Site:
         _watchdog(config, nodes),
         config.drills.provider == _IN_LAB,
     )
+
+
+def _others(access: Access, servers: Sequence[str]) -> list[HttpApi]:
+    """The API at the servers that the kubeconfig does not name, where they are reached from here."""
+    others = [each for each in servers if each != urlsplit(access.server).hostname and answers(each, API_PORT)]
+    return [api.connect(replace(access, server=f"https://{at(each, API_PORT)}"), PROMPT) for each in others]
 
 
 def _access(config: Config, servers: list[Node]) -> Access:

@@ -48,6 +48,10 @@ class Probe:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+CONTROL_PROBE = Probe("control", CONTROL, "this machine", every=0.2, timeout=1.0, window=None)
+"""Every drill has it beside its own. It asks a socket of this machine: what fails here is no target's fault."""
+
+
 @dataclass(frozen=True)
 class Injection:
     """One fault, on whom, and for how long.

@@ -26,7 +26,7 @@ KINDS = (NODE, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CLUSTER, POD)
 """What is looked at; ``Cluster`` is CloudNativePG's."""
 HEALTHY = "Cluster in healthy state"
 """CloudNativePG's word for it (api/v1/cluster_types.go)."""
-_VOTER = "EtcdIsVoter"
+VOTER = "EtcdIsVoter"
 """What k3s says of a node's member of etcd (pkg/etcd/etcd.go)."""
 _STUCK = timedelta(seconds=15)
 """How much later than its time a pod may go: the clocks of two machines differ, and somebody has to take it away."""
@@ -115,7 +115,7 @@ def _node(thing: Object) -> str:
     if raw.mapping(thing, "spec").get("unschedulable"):
         return "is cordoned"
     says = {raw.text(each, "type") for each in raw.listed(thing, "status", "conditions")}
-    return "is no voting member of etcd" if _VOTER in says and not raw.condition(thing, _VOTER) else ""
+    return "is no voting member of etcd" if VOTER in says and not raw.condition(thing, VOTER) else ""
 
 
 def _pod(thing: Object, now: datetime) -> str:

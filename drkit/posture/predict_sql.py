@@ -63,9 +63,10 @@ def _pooled(settings: Settings, pooler: Pooler, failure: Failure) -> list[Path]:
     share = hit / len(pooler.nodes)
     if failure.kind == DRAINED:
         return [Path(((ENDPOINTS, windows.REMOVAL if share < 1 else windows.START),), share)]
-    if share == 1:
-        return [until_undone(failure.lasts, windows.START)]
-    return [Path(((DETECTION, windows.node_lost(settings.loss)), (ENDPOINTS, windows.REMOVAL)), share)]
+    lost = windows.noticed(settings, failure.node)
+    if share == 1 or lost is None:
+        return [until_undone(failure.lasts, windows.START, share)]
+    return [Path(((DETECTION, lost), (ENDPOINTS, windows.REMOVAL)), share)]
 
 
 def _primary(settings: Settings, database: Database, pooler: Pooler | None, failure: Failure) -> list[Path]:
@@ -82,9 +83,9 @@ def _primary(settings: Settings, database: Database, pooler: Pooler | None, fail
         return [Path(((PROMOTION, promotion), (RECONNECTION, again)))]
     if failure.kind not in {NODE_DOWN, NODE_ISOLATED}:
         return []
-    if database.instances < _PAIR or set(database.nodes) == {failure.node}:
-        return [until_undone(failure.lasts, windows.REBOOT + again)]
     lost = windows.primary_lost(settings, database, failure.node)
+    if lost is None or database.instances < _PAIR or set(database.nodes) == {failure.node}:
+        return [until_undone(failure.lasts, windows.REBOOT + again)]
     return [Path(((DETECTION, lost), (PROMOTION, windows.PROMOTION), (RECONNECTION, again)))]
 
 
@@ -109,9 +110,10 @@ def _replicas(settings: Settings, database: Database, route: str, failure: Failu
         # The replica that is promoted leaves the service: where it was the only one, nobody is left there.
         return [] if len(serving) > 1 else [until_undone(failure.lasts, windows.REBOOT)]
     share = sum(node == failure.node for node in serving) / len(serving)
-    if share == 1:
-        return [until_undone(failure.lasts, windows.REBOOT)]
-    return [Path(((DETECTION, windows.node_lost(settings.loss)), (ENDPOINTS, windows.REMOVAL)), share)]
+    lost = windows.noticed(settings, failure.node)
+    if share == 1 or lost is None:
+        return [until_undone(failure.lasts, windows.REBOOT, share)]
+    return [Path(((DETECTION, lost), (ENDPOINTS, windows.REMOVAL)), share)]
 
 
 def _synchronous(settings: Settings, database: Database, failure: Failure) -> list[Path]:
@@ -125,9 +127,9 @@ def _synchronous(settings: Settings, database: Database, failure: Failure) -> li
         return []
     if failure.node not in database.nodes or set(database.nodes) == {failure.node}:
         return []
-    if database.synchronous == "required":
+    lost = windows.noticed(settings, failure.node)
+    if database.synchronous == "required" or lost is None:
         return [until_undone(failure.lasts, windows.REBOOT)]
     if settings.operator is not None and settings.operator.stand_in:
         return [] if failure.node == database.primary else [Path(((DETECTION, _STAND_IN_SYNCHRONOUS),))]
-    lost = windows.node_lost(settings.loss)
     return [Path(((DETECTION, lost), (RECONNECTION, windows.STATUS + windows.UPDATED)))]

@@ -69,7 +69,9 @@ def _without(settings: Settings, failure: Failure, workload: Workload, share: fl
     """A workload of which a share was on the node."""
     if failure.kind == DRAINED:
         return Path(((ENDPOINTS, windows.REMOVAL if share < 1 else windows.started(workload)),), share)
-    lost = windows.node_lost(settings.loss)
+    lost = windows.noticed(settings, failure.node)
+    if lost is None:
+        return until_undone(failure.lasts, windows.REBOOT, share)
     if share < 1:
         return Path(((DETECTION, lost), (ENDPOINTS, windows.REMOVAL)), share)
     eviction = workload.eviction.value

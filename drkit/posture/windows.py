@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from drkit.posture.span import Span, longer, shorter
@@ -33,6 +34,8 @@ a fast failover asserts 20 s."""
 SWITCHOVER: Final = Span(1, 20)
 """From a node's cordon until another primary writes, the old one shutting down in its time."""
 
+_MANAGER: Final = Span(13, 17.4)
+
 STATUS: Final = Span(0, 1)
 """From what an operator watches until it looks after it."""
 
@@ -52,6 +55,27 @@ def node_lost(loss: NodeLoss) -> Span:
     """
     looks = math.ceil(loss.grace.value / loss.period.value) * loss.period.value
     return Span(max(0.0, looks - loss.heartbeat.value), looks + loss.period.value)
+
+
+def control_plane_lost(settings: Settings, node: str) -> bool:
+    """Whether no control plane is left without a node: it was the only server, or etcd's quorum goes with it."""
+    if node not in settings.servers:
+        return False
+    return len(settings.servers) == 1 or (settings.etcd > 1 and settings.etcd - 1 < settings.etcd // 2 + 1)
+
+
+def noticed(settings: Settings, node: str) -> Span | None:
+    """From a node's end until the node controller calls it lost; None where that ended with it.
+
+    Where one of several servers is lost, that may have been the controller's. Another one takes over by a lease of
+    15 s, tried every 2 s (kube-controller-manager's defaults), and counts the grace period from its own begin.
+    """
+    if control_plane_lost(settings, node):
+        return None
+    found = node_lost(settings.loss)
+    if node not in settings.servers:
+        return found
+    return found | (_MANAGER + node_lost(replace(settings.loss, heartbeat=replace(settings.loss.heartbeat, value=0))))
 
 
 def black_holed(check: Check) -> Span:
@@ -83,9 +107,9 @@ def started(workload: Workload) -> Span:
     return START + Span(delay, delay + workload.readiness.period.value)
 
 
-def replaced(loss: NodeLoss, eviction: float, start: Span) -> Span:
+def replaced(noticed: Span, eviction: float, start: Span) -> Span:
     """From a node's end until a pod elsewhere does the work of one that was on it: seen, evicted, made again."""
-    return node_lost(loss) + Span(eviction, eviction) + start
+    return noticed + Span(eviction, eviction) + start
 
 
 def election(settings: Settings) -> Span:
@@ -107,22 +131,24 @@ def taken_over(operator: Operator) -> Span:
     return Span(max(0.0, lease - retry), lease + 1.2 * retry)
 
 
-def primary_lost(settings: Settings, database: Database, node: str) -> Span:
-    """From the end of the primary's node until somebody decides to promote.
+def primary_lost(settings: Settings, database: Database, node: str) -> Span | None:
+    """From the end of the primary's node until somebody decides to promote; None where nobody does.
 
     CloudNativePG's operator looks when something that it watches changes: the pod that is marked as not ready with its
     node. Where its own leader was on that node, another one begins by looking at everything, which may be earlier: this
     is how 24 s came about with a grace period of 50 s. It then waits ``status_timeout`` for the instance. The lab's
     stand-in does not depend on its operator: a replica takes Patroni's lease when that has expired.
     """
-    operator = settings.operator
+    operator, lost = settings.operator, noticed(settings, node)
+    if lost is None:
+        return None
     if operator is not None and operator.stand_in and database.lease is not None and database.lease_retry is not None:
         retry = database.lease_retry.value
         return Span(max(0.0, database.lease.value - retry), database.lease.value + retry)
     asked = Span(0, database.status_timeout.value) + STATUS
-    seen = node_lost(settings.loss) + asked
+    seen = lost + asked
     if operator is not None:
-        seen = _by_operator(settings, operator, node, seen, asked)
+        seen = _by_operator(operator, node, lost, asked)
     if database.lease is not None and database.lease_retry is not None:
         expiry = Span(
             max(0.0, database.lease.value - database.lease_retry.value),
@@ -132,11 +158,12 @@ def primary_lost(settings: Settings, database: Database, node: str) -> Span:
     return seen + Span(database.failover_delay.value, database.failover_delay.value)
 
 
-def _by_operator(settings: Settings, operator: Operator, node: str, seen: Span, asked: Span) -> Span:
+def _by_operator(operator: Operator, node: str, lost: Span, asked: Span) -> Span:
+    seen = lost + asked
     if node not in operator.nodes:
         return seen
     if operator.replicas == 1 or set(operator.nodes) == {node}:
-        return replaced(settings.loss, operator.eviction.value, START) + asked
+        return replaced(lost, operator.eviction.value, START) + asked
     at_once = shorter(seen, taken_over(operator) + asked)
     if operator.leader == node:
         return at_once

@@ -34,9 +34,9 @@ _AT_ONCE = 4
 _WATCH_SECONDS = 15.0
 _LOOKS = 50
 """How often a replica is asked whether it has caught up, a tenth of a second apart."""
-# What a restore makes aside, and has not yet proven, is no source.
+# What a restore makes aside, and has not yet proven, is no source; nor is what the probes of a drill write to.
 _DATABASES = r"""select datname from pg_catalog.pg_database
- where datallowconn and not datistemplate and datname not like 'drkit\_unproven\_%' order by 1"""
+ where datallowconn and not datistemplate and datname !~ '^drkit_(unproven|drill)' order by 1"""
 
 
 class ServerLeft(StartAgain):

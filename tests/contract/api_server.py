@@ -113,9 +113,8 @@ class MemoryApi(MemoryObjects):
         listed = self.listed(path)
         if listed is not None:
             return self.create(*listed, body) if method == "POST" else self._list(*listed, query)
-        if method == "POST":
-            return self._evict(path, query, body)
-        return self._one(method, path, query, headers.get("Content-Type", ""), body)
+        kind = headers.get("Content-Type", "")
+        return self._evict(path, query, body) if method == "POST" else self._one(method, path, query, kind, body)
 
     def listed(self, path: str) -> tuple[str, str | None] | None:
         """Where all objects of the kind that is listed at a path are, and the namespace that is meant."""
@@ -237,9 +236,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def do_PATCH(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
         self._serve()
 
     def do_DELETE(self) -> None:

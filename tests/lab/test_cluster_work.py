@@ -265,7 +265,7 @@ def test_declared_patches_are_merged(sealed: Exported, new: Plane) -> None:
 
 def test_a_closed_api_is_reached_through_its_server(new: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where its port does not answer at the server's address, the API is asked through the server itself."""
-    monkeypatch.setattr("drkit.restore.new_cluster.PORT", int(new.running.access.server.rpartition(":")[2]))
+    monkeypatch.setattr("drkit.restore.new_cluster.API_PORT", int(new.running.access.server.rpartition(":")[2]))
     node = LocalNode("server-1")
     with ExitStack() as stack:
         way = Way(node, "127.0.0.2", str(new.running.kubeconfig))  # nothing listens there

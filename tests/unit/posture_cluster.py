@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from drkit.posture.snapshot import Snapshot
+from drkit.posture.snapshot import Backups, Certificate, Drilled, Etcd, Kept, Lag, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -304,8 +304,8 @@ def hetzner() -> dict[str, list[dict[str, Any]]]:
 
 
 def snapshot(
-    change: Callable[[Objects], None] = lambda _: None,
-    around: Callable[[dict[str, list[dict[str, Any]]]], None] = lambda _: None,
+    change: Callable[[Objects], object] = lambda _: None,
+    around: Callable[[dict[str, list[dict[str, Any]]]], object] = lambda _: None,
     **more: Any,
 ) -> Snapshot:
     """The reference cluster, with its objects and what is around it changed."""
@@ -314,3 +314,134 @@ def snapshot(
     around(project)
     kept = {kind: tuple(each) for kind, each in listed.items()}
     return Snapshot(**{"taken": NOW, "listed": kept, "topology": {"format": 1, "hetzner": project}, **more})
+
+
+def claim(namespace: str, name: str, volume: str, **labels: str) -> dict[str, Any]:
+    """A PersistentVolumeClaim that is bound."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "local-path", "volumeName": volume},
+        "status": {"phase": "Bound", "capacity": {"storage": "10Gi"}},
+    }
+
+
+def volume(name: str, namespace: str, claimed: str) -> dict[str, Any]:
+    """A PersistentVolume of local-path: a directory of one node."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "10Gi"},
+            "hostPath": {"path": f"/var/lib/rancher/k3s/storage/{name}", "type": "DirectoryOrCreate"},
+            "claimRef": {"kind": "PersistentVolumeClaim", "namespace": namespace, "name": claimed},
+            "storageClassName": "local-path",
+        },
+        "status": {"phase": "Bound"},
+    }
+
+
+def _hardened(listed: Objects) -> None:
+    """Three servers, quick to notice a loss, and everything kept apart."""
+    quick = '["server","--kube-controller-manager-arg=node-monitor-grace-period=20s"]'
+    for name, address in (("k3s-s1", "10.0.0.5"), ("k3s-s2", "10.0.0.6")):
+        listed["nodes"].append(node(name, address, server=True, etcd=True, args=quick))
+    listed["nodes"][0] = node("k3s-mgr", "10.0.0.2", server=True, etcd=True, args=quick)
+    app, dns, operator = listed["deployments.apps"]
+    labels = dns["spec"]["template"]["metadata"]["labels"]
+    dns["spec"]["selector"]["matchLabels"] = {"k8s-app": "kube-dns"}
+    listed["pods"] = [each for each in listed["pods"] if each["metadata"]["labels"].get("app") != "coredns"]
+    listed["pods"] += [
+        pod("kube-system", f"coredns-{where}", where, labels) for where in ("k3s-mgr", "k3s-w1", "k3s-w2")
+    ]
+    operator["spec"]["template"]["spec"]["containers"][0]["image"] = "ghcr.io/cloudnative-pg/cloudnative-pg:1.27.1"
+    listed["poddisruptionbudgets.policy"] += [
+        budget("kube-system", "coredns", "coredns"),
+        budget("cnpg-system", "operator", "cnpg-controller-manager"),
+    ]
+    listed["poolers.postgresql.cnpg.io"] = [pooler(server_login_retry="1", server_connect_timeout="3")]
+    listed["persistentvolumes"] = [volume("pvc-1", "postgres", "main-db-1")]
+    listed["persistentvolumeclaims"] = [claim("postgres", "main-db-1", "pvc-1", **{"cnpg.io/cluster": "main-db"})]
+    listed["helmchartconfigs.helm.cattle.io"] = []
+    listed["configmaps"] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "settings", "namespace": "docfast"},
+            "data": {"title": "DocFast", "tokenizer": "simple", "password_file": "/run/secrets/password"},
+        }
+    ]
+    assert app["spec"]["replicas"] == 2
+
+
+def _well_kept(project: dict[str, list[dict[str, Any]]]) -> None:
+    """Checks that are quick, a firewall, servers on hosts of their own in several locations."""
+    for balancer in project["load_balancers"]:
+        for each in balancer["services"]:
+            each["health_check"] |= {"interval": 3, "timeout": 1, "retries": 3}
+    template = project["servers"][0]
+    for number, name in ((5, "k3s-s1"), (6, "k3s-s2")):
+        private = [{"network": 7, "ip": f"10.0.0.{number}"}]
+        public: dict[str, Any] = {"ipv4": {"ip": f"192.0.2.{number}"}, "ipv6": None, "firewalls": []}
+        location = {"name": "fsn1" if number == 5 else "hel1", "network_zone": "eu-central"}
+        project["servers"].append(
+            {**template, "id": number, "name": name, "private_net": private, "public_net": public, "location": location}
+        )
+    for each in project["servers"]:
+        each["placement_group"] = {"id": 1, "name": "servers", "type": "spread"}
+    project["firewalls"] = [
+        {
+            "id": 1,
+            "name": "k3s",
+            "rules": [
+                {"direction": "in", "protocol": "tcp", "port": "22", "source_ips": ["198.51.100.7/32"]},
+                {"direction": "in", "protocol": "tcp", "port": "6443", "source_ips": ["10.0.0.0/16"]},
+                {"direction": "in", "protocol": "tcp", "port": "80-443", "source_ips": ["0.0.0.0/0", "::/0"]},
+            ],
+            "applied_to": [{"type": "server", "server": {"id": each["id"]}} for each in project["servers"]],
+        }
+    ]
+    project["networks"] = [{"id": 7, "name": "k3s", "servers": [2, 3, 4, 5, 6], "load_balancers": [31]}]
+
+
+def hardened(
+    change: Callable[[Objects], object] = lambda _: None,
+    around: Callable[[dict[str, list[dict[str, Any]]]], object] = lambda _: None,
+    **more: Any,
+) -> Snapshot:
+    """A cluster that breaks no rule, with its objects and what is around it changed."""
+
+    def objects(listed: Objects) -> None:
+        _hardened(listed)
+        change(listed)
+
+    def project(found: dict[str, list[dict[str, Any]]]) -> None:
+        _well_kept(found)
+        around(found)
+
+    verified = NOW - timedelta(days=1)
+    known: dict[str, Any] = {
+        "datastore": "embedded-etcd",
+        "etcd": (Etcd("k3s-mgr", 64 * 1024 * 1024, 48 * 1024 * 1024, 2 * 1024**3),),
+        "certificates": (
+            Certificate("k3s", "k3s-mgr: tls/client-admin.crt", NOW + timedelta(days=200)),
+            Certificate("etcd", "k3s-mgr: tls/etcd/client.crt", NOW + timedelta(days=200)),
+            Certificate("ingress", "Secret docfast/certificate", NOW + timedelta(days=60)),
+        ),
+        "replication": (Lag("postgres/main-db", "main-db-2", 0.02, 8192),),
+        "backups": Backups(
+            sources=(
+                Kept("datastore", 3600.0, 172800.0, None),
+                Kept("database/postgres/main-db/docfast", 3600.0, 46800.0, verified),
+            ),
+            complete=True,
+            verified=verified,
+            escrow=2,
+            places=("hetzner", "example"),
+            connections=(("billing", "billing-db.example", 5432),),
+        ),
+        "drills": (Drilled("20260228T030000Z-worker-down", "page", 20.0, 5.0, 22.0, 0.2),),
+    }
+    return snapshot(objects, project, **{**known, **more})

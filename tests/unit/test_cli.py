@@ -11,6 +11,7 @@ from drkit.cli.main import app
 
 COMMANDS = [
     (),
+    ("audit",),
     ("backup",),
     ("check",),
     ("drill",),
@@ -45,6 +46,7 @@ def test_help_ends_with_the_exit_codes(command: tuple[str, ...]) -> None:
     "words",
     [
         ("nonsense",),
+        ("audit", "--fail-on", "nonsense"),
         ("backup", "--nonsense"),
         ("backup", "nonsense"),
         ("points", "show", "a", "b", "c"),

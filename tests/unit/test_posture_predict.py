@@ -274,6 +274,24 @@ def test_one_server_is_gone_until_it_is_back_and_one_of_three_is_not() -> None:
     assert predict(settings(snapshot(two)), Target("kube-api", server="s2"), Failure(NODE_DOWN, "s1")).lasting
 
 
+def test_nobody_notices_a_loss_that_takes_the_control_plane_along() -> None:
+    """What was on the only server goes on being asked until it is back: no controller is left to see it."""
+    found = predict(settings(snapshot()), Target("dns"), Failure(NODE_DOWN, "k3s-mgr", lasts=90))
+    assert found.lasting
+    assert (found.seconds > 90, found.share) == (True, 0.333)
+
+
+def test_another_controller_counts_from_its_own_begin() -> None:
+    """Where one of three servers is lost its controller may be the one that worked: that takes a lease longer."""
+
+    def three(listed: Objects) -> None:
+        listed["nodes"] += [node(f"k3s-s{n}", f"10.0.0.{n}", server=True, etcd=True) for n in (5, 6)]
+
+    found = windows.noticed(settings(snapshot(three)), "k3s-mgr")
+    assert found is not None
+    assert (found.low, found.high) == (40, 17.4 + 55)
+
+
 def test_names_fail_for_a_third_until_the_node_is_noticed() -> None:
     """CoreDNS on three nodes loses a third of the questions with one of them."""
     found = predict(settings(snapshot()), Target("dns"), Failure(NODE_DOWN, "k3s-w1"))

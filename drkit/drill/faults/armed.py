@@ -63,7 +63,7 @@ rm -rf {directory}
 _PLACE = """
 umask 077
 mkdir -p "$1"
-systemctl stop "$2.timer" 2>/dev/null
+systemctl stop "$2.timer" "$2.service" 2>/dev/null
 systemctl reset-failed "$2.timer" "$2.service" 2>/dev/null
 exit 0
 """

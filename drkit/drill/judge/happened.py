@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from drkit.drill.judge.finding import exceeded
-from drkit.drill.record import NEW_PRIMARY, POD_CREATED, POD_READY
+from drkit.drill.judge.finding import exceeded, note
+from drkit.drill.record import NEW_PRIMARY, POD_CREATED, POD_READY, WATCH_TROUBLE
 from drkit.drill.values import PROMOTED, RESCHEDULED
 from drkit.drill.verdict import Happened
 
@@ -76,6 +76,18 @@ def missed(drill: Drill, found: Sequence[Happened]) -> Iterator[Finding]:
         yield exceeded("no promotion was seen, and one was expected")
     if RESCHEDULED in drill.expect and RESCHEDULED not in there:
         yield exceeded("no pod that was hit was seen ready elsewhere, and that was expected")
+
+
+def unwatched(seen: Sequence[Sight]) -> Iterator[Finding]:
+    """What could not be watched: there something may have happened that nobody saw."""
+    for who, said in sorted({(each.event.who, str(each.event.more.get("said", ""))) for each in seen if _blind(each)}):
+        yield note(
+            f"not all of {who} could be watched{f': {said}' if said else ''}; what happened there may be missing"
+        )
+
+
+def _blind(sight: Sight) -> bool:
+    return sight.what == WATCH_TROUBLE
 
 
 def _about_pod(sight: Sight) -> bool:

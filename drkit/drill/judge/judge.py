@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from drkit.drill.judge.collected import collect
 from drkit.drill.judge.faults import faults
 from drkit.drill.judge.finding import exceeded, invalid, length, note, weigh
-from drkit.drill.judge.happened import happened, missed, promotions, rescheduled
+from drkit.drill.judge.happened import happened, missed, promotions, rescheduled, unwatched
 from drkit.drill.judge.ledger import ledgers, without
 from drkit.drill.judge.outages import outages
 from drkit.drill.judge.parts import explained
@@ -18,7 +18,7 @@ from drkit.drill.judge.sights import sights
 from drkit.drill.judge.soundness import of_run, of_series, shown
 from drkit.drill.judge.windows import window
 from drkit.drill.record import AFTER
-from drkit.drill.values import from_json
+from drkit.drill.values import CONTROL, CONTROL_PROBE, from_json
 from drkit.drill.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def judge(entries: Iterable[Entry]) -> Verdict:
         *findings,
         *_whole(drill, collected, met),
         *missed(drill, found),
+        *unwatched(seen),
         *without(drill),
         *(finding for each in checked for finding in each.findings),
         *_stand_ins(begin.stand_ins),
@@ -77,6 +78,7 @@ def judge(entries: Iterable[Entry]) -> Verdict:
 
 
 def _drill(collected: Collected) -> Drill:
+    """What was to be done, and the control probe."""
     drill = from_json(collected.begin.drill)
     try:
         possible = drill.needed >= 1 and all(each.every > 0 and each.timeout > 0 for each in drill.probes)
@@ -85,7 +87,9 @@ def _drill(collected: Collected) -> Drill:
         possible = False
     if not possible:
         raise ValueError("no drill: its probes' times cannot be")
-    return drill
+    if any(each.kind == CONTROL for each in drill.probes):
+        return drill
+    return replace(drill, probes=(*drill.probes, CONTROL_PROBE))
 
 
 def _series(

@@ -153,7 +153,7 @@ def _notices(sight: Sight, targets: AbstractSet[str]) -> bool:
     if sight.what == record.NODE_TAINTED:
         taint = str(sight.event.more.get("taint", ""))
         return not taint or any(each in taint for each in _TAINTS)
-    if sight.what in {record.POD_NOT_READY, record.POD_DELETED}:  # pods come and go all the time
+    if sight.what in {record.POD_NOT_READY, record.POD_DELETED, record.POD_GONE}:  # pods come and go all the time
         return bool({sight.node, sight.event.who} & targets)
     return sight.what == record.NODE_NOT_READY
 

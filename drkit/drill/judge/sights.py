@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drkit.clock import from_text
+from drkit.drill.record import WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from drkit.drill.record import Begin, Event
 
-WITHIN = "within"
-"""In an event's ``more``: how many seconds before it was seen it may have happened, as text."""
 _STAMP_SECONDS = 1.0
 """The cluster's stamps are whole seconds, cut off."""
 

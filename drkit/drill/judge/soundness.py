@@ -37,8 +37,6 @@ def of_run(drill: Drill, collected: Collected, faults: Faults) -> Iterator[Findi
     yield from (invalid(each) for each in faults.unconfirmed)
     if not drill.injections:
         yield invalid("the drill has no fault")
-    if not any(each.kind == CONTROL for each in drill.probes):
-        yield invalid("without a control probe nobody can tell the prober's trouble from its targets'")
     steady = _before(collected.steady, faults)
     if steady is not None and not steady.holds:
         yield invalid(f"the steady state did not hold before the fault{f': {steady.said}' if steady.said else ''}")

@@ -38,13 +38,23 @@ LARGEST_ORDER = 16 * 1024 * 1024
 _READY_SECONDS = 0.2
 """From the timetables to the first question: the loop has nothing else to do by then."""
 _USED_SECONDS = 1.0
-_YOUNG_OBJECTS = 20_000
-"""Garbage is collected that often; what was made at the start never becomes any."""
+_GARBAGE = (500, 4, 200)
+"""When garbage is collected (gc.set_threshold): little and often, since everything waits meanwhile. Each connection of
+asyncio's leaves some; what was made at the start never becomes any, and is not looked at."""
 
 
 def _tell(**words: Any) -> None:
     """One line to the parent."""
     os.write(1, (json.dumps(words, separators=(",", ":")) + "\n").encode())
+
+
+def _go_first() -> None:
+    """Go before others on this machine, where that is allowed: what leaves late for want of a core proves nothing.
+
+    Threads that are started later do as well, as they have to: this one waits for them (the interpreter's lock).
+    """
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 class _Probing:
@@ -56,6 +66,7 @@ class _Probing:
         self._trouble: asyncio.Future[None] = self._loop.create_future()
         self._ways = Ways(dict(order.ways), lambda way: _tell(broken=way))
         kinds = {each.probe.name: kind_of(each, self._ways, order.control) for each in order.askings}
+        _go_first()
         self._writer = Writer(recorder, self._fail_from_outside)
         self._series = self._made(order, kinds)
         self._missing = len(self._series)
@@ -102,11 +113,13 @@ class _Probing:
         """Ask until the parent has no more to say. Raises what the prober cannot go on with."""
         for each in self._series:
             each.start()
-        self._say_used()
+        self._timer = self._loop.call_later(_USED_SECONDS, self._say_used)
         listening = asyncio.create_task(self._listen(reader))
         await asyncio.wait((listening, self._trouble), return_when=asyncio.FIRST_COMPLETED)
         if self._timer is not None:
             self._timer.cancel()
+        if listening.done():
+            listening.result()
         listening.cancel()
         await asyncio.gather(*(each.stop() for each in self._series))
 
@@ -135,7 +148,7 @@ async def _main() -> None:
         probing = _Probing(order, recorder)
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_YOUNG_OBJECTS)
+        gc.set_threshold(*_GARBAGE)
         try:
             await probing.run(reader)
         finally:
@@ -147,9 +160,6 @@ def main() -> int:
     # A question that waits holds a descriptor; when every target hangs there are some thousands.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # A question that leaves late for want of the processor proves nothing: where it may, this goes before others.
-    with suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     try:
         asyncio.run(_main())
     except (OwnTrouble, DrkitError, OSError, ValueError) as error:

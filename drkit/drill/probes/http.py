@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import h11
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from drkit.drill.probes.streams import Stream
 
 _LARGEST_HEAD = 64 * 1024
+_KEPT = "%/?:@!$&'()*+,;=~[]"
+"""What stands in a URL for itself (RFC 3986), and escapes that are there already."""
 
 
 class HttpKind:
@@ -33,6 +35,10 @@ class HttpKind:
         context: TLS, where it is another one than ``wanted`` says.
         server_name: the name that the certificate must have; the URL's host where it is left out.
         headers: more of them, such as who asks: a secret.
+
+    Raises:
+        OwnTrouble: the host has no address.
+        ValueError: the authority is no PEM, or the URL none.
     """
 
     writes = False
@@ -59,8 +65,11 @@ class HttpKind:
             "Accept": "*/*",
             **(headers or {}),
         }
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._request = h11.Request(method="GET", target=target, headers=list(given.items()))
+        target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_KEPT)
+        try:
+            self._request = h11.Request(method="GET", target=target, headers=list(given.items()))
+        except (h11.LocalProtocolError, UnicodeError) as error:
+            raise ValueError(f"{wanted.url}: cannot be asked for: {error}") from None
 
     async def open(self) -> HttpLine:
         """A new connection, with TLS where the URL says so."""

@@ -150,9 +150,9 @@ def _read(at: float, run: str, probe: str, asked: _Asked) -> Rows:
     if asked.session is None:
         return Rows(at, probe, asked.name, asked.role, said=asked.said)
     whose = f"run = {literal(run)} and probe = {literal(probe)}"
-    query = f"select number, count(*) from {TABLE} where {whose} group by number order by number"  # noqa: S608 - literals
+    query = f"select number, count(*) from {TABLE} where {whose} group by number"  # noqa: S608 - literals
     try:
-        counted = [(int(number), int(count)) for number, count in asked.session.execute(query)]
+        counted = sorted((int(number), int(count)) for number, count in asked.session.execute(query))
     except StatementFailed as error:
         return Rows(at, probe, asked.name, asked.role, said=process.tail(str(error)))
     return Rows(at, probe, asked.name, asked.role, *compacted(counted))

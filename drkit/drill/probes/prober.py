@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _BEGIN_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0
 """Between two tries to open a way anew."""
-_MORE_SECONDS = 5.0
+_MORE_SECONDS = 10.0
 """Beside the longest timeout, for the last questions and the disk."""
 
 
@@ -41,11 +41,17 @@ class Prober:
         self._last_words = process.TailReader(child.stderr)
         self._series: list[Timetable] = []
         self._begun: float | None = None
+        self._gone: float | None = None
         self._news = threading.Condition()
         self._ended = threading.Event()
         self._stopped = False
         self._speaking = threading.Lock()
         self._listener = threading.Thread(target=self._listen, name="prober", daemon=True)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._child.pid
 
     def begin(self) -> None:
         """Give it its order. Raises ``ProberFailed``."""
@@ -111,7 +117,8 @@ class Prober:
         if all(each.row is None for each in self._series):
             return
         with record.Recorder(self._order.record, self._order.start) as recorder:
-            for entry in list(unheard(record.read(recorder.path), self._series, recorder.at())):
+            gone = recorder.at() if self._gone is None else round(self._gone, 6)
+            for entry in list(unheard(record.read(recorder.path), self._series, gone)):
                 recorder.write(entry)
 
     def _failure(self) -> ProberFailed:
@@ -135,6 +142,8 @@ class Prober:
     def _listen(self) -> None:
         assert self._child.stdout is not None  # noqa: S101 - see __init__
         for line in self._child.stdout:
+            if not line.endswith(b"\n"):
+                break  # it was killed while it spoke
             told = json.loads(line)
             if "series" in told:
                 self._series = [
@@ -147,6 +156,7 @@ class Prober:
                 threading.Thread(target=self._reopen, args=(told["broken"],), name="way", daemon=True).start()
             with self._news:
                 self._news.notify_all()
+        self._gone = time.monotonic() - self._order.start
         with self._news:
             self._news.notify_all()
 

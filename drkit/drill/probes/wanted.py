@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+SHORTEST = 0.001
+"""Seconds from one question to the next, and for its answer."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where to connect to.
@@ -144,8 +148,8 @@ class Asking:
         """
         if not isinstance(self.how, _HOW.get(self.probe.kind, ())):
             raise ValueError(f"{self.probe.name}: a probe of kind {self.probe.kind} does not ask so")  # noqa: TRY004 - the pair is wrong, no type
-        if self.probe.every <= 0 or self.probe.timeout <= 0:
-            raise ValueError(f"{self.probe.name}: every and timeout are more than 0 seconds")
+        if self.probe.every < SHORTEST or self.probe.timeout < SHORTEST:
+            raise ValueError(f"{self.probe.name}: every and timeout are at least {SHORTEST} seconds")
         place = self.how.connect if isinstance(self.how, Tcp) else None
         if place is not None and place.way and not self.how.expect:  # type: ignore[union-attr]
             raise ValueError(f"{self.probe.name}: a way's near end always answers: say what to expect behind it")

@@ -79,7 +79,9 @@ class Ways:
     def reopen(self, name: str) -> Address:
         """Open one anew that is broken, and return where it begins. Raises what ``open`` does."""
         with self._lock:
-            way = self._ways[name]
+            way = self._ways.get(name)
+            if way is None:
+                raise NodeUnreachable(f"the way {name} was closed")
             way.close()
             return way.open()
 

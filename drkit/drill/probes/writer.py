@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from drkit.drill.record import Entry, Recorder
+
+
+_GATHER_SECONDS = 0.02
+"""Some entries at a time: to wake up for each one would take as long as to ask the question."""
 
 
 class Writer:
@@ -53,6 +58,8 @@ class Writer:
             if (each := self._queue.get()) is None:
                 self._queue.put(None)
                 return found
+            if not found:
+                time.sleep(_GATHER_SECONDS)
             found.append(each)
             if self._queue.empty():
                 return found

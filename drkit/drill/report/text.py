@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drkit.drill.report import demands, words
-from drkit.drill.verdict import INVALID
 from drkit.observe.text import columns, printable
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def of_verdict(made: Verdict) -> list[str]:
 
 def _more_reasons(made: Verdict) -> Sequence[str]:
     """The reasons, where the first line does not say them all."""
-    return made.reasons if len(made.reasons) > 1 and made.outcome != INVALID else ()
+    return made.reasons if len(made.reasons) > 1 else ()
 
 
 def _probe(series: Series) -> list[str]:

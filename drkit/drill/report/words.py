@@ -172,7 +172,12 @@ def _lost(made: Verdict) -> str:
 
 
 def _reasons(made: Verdict) -> str:
-    return "; ".join(each.rstrip(".") for each in made.reasons) or "no reason was given"
+    """The first one: the worst; the others are told below."""
+    if not made.reasons:
+        return "no reason was given"
+    more = len(made.reasons) - 1
+    others = f", and {more} more reason{'s' * (more > 1)}" if more else ""
+    return f"{made.reasons[0].rstrip('.')}{others}"
 
 
 _OF = {KEPT: _kept, EXCEEDED: _exceeded, LOST: _lost, INVALID: _reasons}

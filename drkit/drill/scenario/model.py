@@ -105,6 +105,9 @@ class SqlProbe(Probe):
 
     cluster: ClusterName | None = None
     session: bool = True
+    via: Literal["spared", "hit"] = "spared"
+    """Through which node it asks: one that is spared, as the outside does; or the one that is hit, as who is cut off
+    together with it."""
 
 
 class SqlReadProbe(SqlProbe):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drkit.posture import objects as look
 from drkit.posture.settings import Check, Setting
-from drkit.topology.select import addresses_of, matches
+from drkit.posture.snapshot import addresses_of
+from drkit.topology.select import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

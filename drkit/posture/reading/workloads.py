@@ -112,4 +112,4 @@ def is_ingress(obj: Object) -> bool:
     if any(look.number(port, "hostPort") in _WEB for port in ports):
         return True
     labels = look.mapping(template, "metadata", "labels")
-    return bool({labels.get("app.kubernetes.io/name"), labels.get("app")} & _INGRESSES)
+    return bool({look.text(labels, "app.kubernetes.io/name"), look.text(labels, "app")} & _INGRESSES)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from drkit.drill import record
 from drkit.drill.record import Asked, Begin, End, Entry, Event, Phase, Rows, Steady, Used
-from drkit.drill.values import CONTROL, SQL_READ, SQL_WRITE, Drill, Injection, Probe
+from drkit.drill.values import CONTROL_PROBE, SQL_READ, SQL_WRITE, Drill, Injection, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,14 +162,12 @@ class Story:
 
     def drill(self) -> Drill:
         """What was to be done."""
-        control = Probe("control", CONTROL, "this machine", 0.5, 1.0, None)
         injection = Injection("power-off", self.target, self.fault_at - self.steady, self.lasts)
-        probes = (*self.probes, control)
         return Drill(
             self.scenario,
             self.title,
             self.steady,
-            probes,
+            tuple(self.probes),
             (injection,),
             self.needed,
             self.settle,
@@ -192,7 +190,8 @@ class Story:
             predicted=self.predicted,
         )
         control = [
-            self._question(drill.probes[-1], number, (), session=False) for number in range(int(self.stopped_at * 2))
+            self._question(CONTROL_PROBE, number, (), session=False)
+            for number in range(round(self.stopped_at / CONTROL_PROBE.every))
         ]
         between = [*self.asked, *control, *self.events, *self._phases(), *self._steady()]
         written = [*between, *(self.rows or self._all_rows()), Used(self.stopped_at, 3.1, self.stopped_at)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drkit.cluster.local import LocalNode
 from drkit.drill.faults import nft
 from drkit.drill.faults.armed import Armed
 from drkit.drill.faults.drain import evictable
@@ -112,5 +113,5 @@ def test_unknown_kinds_and_nodes_are_refused() -> None:
 
 def test_an_undo_keeps_to_its_own_names() -> None:
     """Unit and directory carry the injection's name."""
-    armed = Armed(None, "run-0")  # type: ignore[arg-type] - nothing is asked of it
+    armed = Armed(LocalNode("n1"), "run-0")
     assert (armed.unit, armed.directory) == ("drkit-drill-run-0", "/run/drkit-drill/run-0")

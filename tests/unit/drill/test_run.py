@@ -35,6 +35,13 @@ DRILL = Drill(
 )
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up soon on a steady state that does not come, and late on a machine that is busy."""
+    monkeypatch.setattr("drkit.drill.run._STEADY_MORE_SECONDS", 0.5)
+    monkeypatch.setattr("drkit.drill.run._STALE_SECONDS", 20.0)
+
+
 @dataclass
 class World:
     """What is drilled: a page that answers while the switch is off, and a cluster that is whole or not."""
@@ -107,9 +114,8 @@ def test_a_drill_goes_from_steady_state_to_steady_state(tmp_path: Path) -> None:
     assert {OK, FAILED} == {entry.outcome for entry in asked}
 
 
-def test_nothing_is_hurt_that_is_not_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_hurt_that_is_not_well(tmp_path: Path) -> None:
     """Without a steady state before it, no fault is sent, and the record says what was not well."""
-    monkeypatch.setattr("drkit.drill.run._STEADY_MORE_SECONDS", 0.2)
     entries = drilled(tmp_path / "record", World(broken=True))
     assert of(Phase, entries) == []
     assert [(each.when, each.holds) for each in entries if isinstance(each, Steady)] == [(BEFORE, False)]

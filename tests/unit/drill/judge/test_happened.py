@@ -10,6 +10,7 @@ from drkit.drill.record import (
     POD_DELETED,
     POD_NOT_READY,
     POD_READY,
+    WATCH_TROUBLE,
 )
 from drkit.drill.values import PROMOTED, RESCHEDULED
 from drkit.drill.verdict import EXCEEDED, KEPT
@@ -138,3 +139,15 @@ def test_what_was_seen_is_preferred(within: str, stamp: str) -> None:
     more = {"from": "main-db-1", "to": "main-db-2", "within": within}
     drill.event(15.0, NEW_PRIMARY, "postgres/main-db", stamp=stamp, **more)
     assert _happened(drill) == [(PROMOTED, "main-db-2", 15.0)]
+
+
+def test_what_could_not_be_watched_is_noted() -> None:
+    """Once, however often it was said; whether an expected thing happened may then not be known."""
+    drill = story()
+    for after in (1.0, 2.0):
+        drill.event(after, WATCH_TROUBLE, "pods", said="forbidden")
+    verdict = judge(drill.entries())
+    assert (verdict.outcome, verdict.notes) == (
+        KEPT,
+        ("not all of pods could be watched: forbidden; what happened there may be missing",),
+    )

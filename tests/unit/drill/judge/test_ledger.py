@@ -183,6 +183,12 @@ def test_two_instances_that_say_that_they_are_the_primary_break_the_hold() -> No
         assert told(verdict, f"at the end {FIRST} and {SECOND} both") is (outcome == EXCEEDED)
 
 
+def test_an_instance_that_could_not_be_asked_is_no_second_primary() -> None:
+    """Whatever it was before."""
+    verdict = judge(_story(ONE_PRIMARY).instance(FIRST, "primary").instance(SECOND, "primary", said="gone").entries())
+    assert verdict.outcome == KEPT
+
+
 def test_outcomes_are_those_of_the_record() -> None:
     """The three of them are told apart."""
     outcomes = [each.outcome for each in _story().asked if each.probe == WRITE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +23,7 @@ from drkit.drill.record import (
     Steady,
     Used,
 )
+from drkit.drill.values import CONTROL_PROBE
 from drkit.drill.verdict import EXCEEDED, INVALID, KEPT
 from tests.unit.drill.judge.edits import CONTROL, asked, changed, failing, judge, late, noted, story, told
 
@@ -161,15 +162,17 @@ def test_a_fault_that_was_never_undone_makes_a_run_invalid() -> None:
 def test_a_control_probe_that_failed_makes_a_run_invalid() -> None:
     """It asks this machine itself: then the others' failures may be this machine's."""
     verdict = judge(failing(story().entries(), 40, probe=CONTROL))
-    assert verdict.reasons == ("the control probe failed 1 of 84 times (refused): this machine was in trouble itself",)
+    assert verdict.reasons == ("the control probe failed 1 of 210 times (refused): this machine was in trouble itself",)
 
 
-def test_a_drill_without_a_control_probe_is_invalid() -> None:
-    """Nothing then tells the prober's trouble from its targets'."""
+def test_a_drill_may_name_its_control_probe() -> None:
+    """One that it names is it; where it names none it is the one that every drill has."""
     begin, *others = story().entries()
     assert isinstance(begin, Begin)
-    probes = [each for each in begin.drill["probes"] if each["kind"] != CONTROL]
-    assert told(judge([replace(begin, drill={**begin.drill, "probes": probes}), *others]), "without a control probe")
+    named = {**asdict(CONTROL_PROBE), "every": 0.4}
+    entries = [replace(begin, drill={**begin.drill, "probes": [named, *begin.drill["probes"]]}), *others]
+    assert [(each.probe, each.every) for each in judge(entries).series] == [("page", 0.5), (CONTROL, 0.4)]
+    assert [(each.probe, each.every) for each in judge([begin, *others]).series] == [("page", 0.5), (CONTROL, 0.2)]
 
 
 @pytest.mark.parametrize("probe", ["page", CONTROL])
@@ -236,9 +239,9 @@ def test_probing_goes_on_through_the_undo() -> None:
 
 def test_all_probes_go_on_until_the_end() -> None:
     """One that stopped much earlier than the others died."""
-    entries = story().entries()  # the others' last question is due at 41.5 s
-    assert told(judge(asked(entries, lambda each: each if each.due < 39 else None)), "before the other probes stopped")
-    assert judge(asked(entries, lambda each: each if each.due <= 39 else None)).outcome == KEPT
+    entries = story().entries()  # the control probe's last question is due at 41.8 s
+    assert told(judge(asked(entries, lambda each: each if each.due <= 39 else None)), "before the other probes stopped")
+    assert judge(asked(entries, lambda each: each if each.due <= 39.5 else None)).outcome == KEPT
 
 
 @pytest.mark.parametrize("probe", ["page", CONTROL])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from drkit.drill.judge.series import percentile
 from drkit.drill.record import Steady
 from drkit.drill.values import HTTP
 from drkit.drill.verdict import EXCEEDED, INVALID, KEPT
@@ -119,6 +120,13 @@ def test_that_nobody_looked_whether_it_is_whole_is_invalid() -> None:
     """What the record does not say is no fault of the cluster."""
     entries = changed(story().entries(), Steady, lambda each: None if each.when == "after" else each)
     assert judge(entries).outcome == INVALID
+
+
+@pytest.mark.parametrize(("share", "is_"), [(0.0, 1.0), (0.5, 2.0), (0.51, 3.0), (0.75, 3.0), (0.99, 4.0), (1.0, 4.0)])
+def test_a_percentile_is_a_value_that_was_measured(share: float, is_: float) -> None:
+    """The smallest one that at least so many of them do not exceed."""
+    assert percentile([1.0, 2.0, 3.0, 4.0], share) == is_
+    assert percentile([], share) == 0.0
 
 
 def test_stand_ins_are_named() -> None:

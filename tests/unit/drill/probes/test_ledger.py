@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from drkit import process
+from drkit.cluster.server import InPod
 from drkit.drill.probes.ledger import DATABASE, TABLE, Instance, read_everywhere
 from drkit.drill.record import Recorder
 from drkit.lab.ports import free_port
 from drkit.postgres.access import ByDsn
 from drkit.postgres.connection import Dsn, libpq_environment
 from drkit.postgres.starting import unprivileged, wait_until_ready
+from tests.lab.pod_here import PodHere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from drkit.drill.probes.ledger import Reached
     from drkit.lab.postgres import LabPostgres
 
 ROW = f"insert into {TABLE} (run, probe, number) values ('run', 'w', %s)"
@@ -80,15 +83,21 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
         yield made
 
 
-def test_ranges_and_repetitions_are_told(probed: LabPostgres, recorder: Recorder) -> None:
+@pytest.fixture(params=["by address", "in its pod"])
+def either(request: pytest.FixtureRequest, probed: LabPostgres, lab_directory: Path) -> Reached:
+    """The server by its address, or as it is reached in its own pod."""
+    if request.param == "by address":
+        return reached(probed.dsn(DATABASE))
+    return InPod(PodHere(probed, lab_directory / "probed" / "postgres"), "postgres", "main-db-1", DATABASE)
+
+
+def test_ranges_and_repetitions_are_told(probed: LabPostgres, either: Reached, recorder: Recorder) -> None:
     """Rows of this drill and this probe alone; a number that is there twice is one that is found."""
     with probed.dsn(DATABASE).connect() as connection:
         for number in (0, 1, 2, 2, 7):
             connection.execute(ROW, (number,))
         connection.execute(f"insert into {TABLE} (run, probe, number) values ('other', 'w', 4), ('run', 'v', 5)")
-    found = read_everywhere(
-        recorder, "run", ["w", "v"], [Instance("main-db-1", reached(probed.dsn(DATABASE)))], patience=0
-    )
+    found = read_everywhere(recorder, "run", ["w", "v"], [Instance("main-db-1", either)], patience=0)
     assert [(each.probe, each.instance, each.role) for each in found] == [
         ("w", "main-db-1", "primary"),
         ("v", "main-db-1", "primary"),

@@ -35,7 +35,7 @@ EVIL = "<script>alert(1)</script>&\x1b[2J\r\n"
         (example.lost(), "lost: 3 of 1262 acknowledged writes of sql-write/main-db (rows 120–122)"),
         (
             example.invalid(),
-            "invalid: power-off of k3s-w2 could not be confirmed; the prober was late: 41 ms at the 99th percentile",
+            "invalid: power-off of k3s-w2 could not be confirmed, and 1 more reason",
         ),
     ],
 )

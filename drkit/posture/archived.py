@@ -1,0 +1,87 @@
+"""A snapshot out of a recovery point: what its archives of manifests and of the topology hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from drkit.errors import NoSuchPoint, VerificationFailed
+from drkit.manifests import read as exports
+from drkit.points import catalogue as catalogues
+from drkit.posture.snapshot import (
+    BACKUPS,
+    BALANCER,
+    CERTIFICATES,
+    DATASTORE,
+    DRILLS,
+    ETCD,
+    KINDS,
+    NO_DRILL,
+    PROVIDER,
+    REPLICATION,
+    SERVED,
+    Snapshot,
+    kind_of,
+)
+from drkit.restore.stream import Whole, feed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drkit.cluster.kube import Object
+    from drkit.points.catalogue import Point
+    from drkit.points.descriptor import SourceEntry
+    from drkit.points.signing import Verifier
+    from drkit.vault.port import Vault
+
+_LARGEST_DOCUMENT: Final = 64 * 1024 * 1024
+
+
+def from_point(point: Point, vaults: Mapping[str, Vault], verifier: Verifier) -> Snapshot:
+    """A cluster as a recovery point has it.
+
+    Raises:
+        NoSuchPoint: it has no manifests.
+        VerificationFailed: an archive is not what was sealed.
+    """
+    descriptor = catalogues.open_descriptor(point, vaults, verifier)
+    stored = {source.kind: source for source in descriptor.sources if source.stored}
+    if "manifests" not in stored:
+        raise NoSuchPoint(f"{point.id} has no manifests, and nothing else tells what the cluster was", "choose another")
+    why = "a recovery point does not tell"
+    snapshot = Snapshot(
+        taken=point.created,
+        listed=_read_objects(vaults, stored["manifests"]),
+        unknown=dict.fromkeys((ETCD, CERTIFICATES, SERVED, REPLICATION), why)
+        | {DRILLS: NO_DRILL, BACKUPS: "the audit of a recovery point is none of the backups"},
+    )
+    if "topology" in stored:
+        snapshot = replace(snapshot, topology=_document(vaults, stored["topology"]))
+    if not snapshot.topology.get("hetzner"):
+        snapshot = snapshot.without([PROVIDER, BALANCER], "its topology was made without asking a provider")
+    datastore = stored["datastore"].details.get("datastore", "") if "datastore" in stored else ""
+    snapshot = replace(snapshot, datastore=datastore if isinstance(datastore, str) else "")
+    return snapshot if snapshot.datastore else snapshot.without([DATASTORE], why)
+
+
+def _read_objects(vaults: Mapping[str, Vault], source: SourceEntry) -> dict[str, tuple[Object, ...]]:
+    found: dict[str, list[Object]] = {}
+    with vaults[source.vault].open(source.archive) as reader:
+        for resource, obj in exports.objects(Whole(reader, source).read, source.details):
+            if kind_of(resource) in KINDS:
+                found.setdefault(kind_of(resource), []).append(obj)
+    return {kind: tuple(each) for kind, each in found.items()}
+
+
+def _document(vaults: Mapping[str, Vault], source: SourceEntry) -> dict[str, Any]:
+    blocks: list[bytes] = []
+    if source.size <= _LARGEST_DOCUMENT:
+        feed(vaults[source.vault], source, blocks.append)
+    try:
+        found = json.loads(b"".join(blocks))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise VerificationFailed(f"{source.name}: the archive {source.archive} holds no JSON document")
+    return found

@@ -1,0 +1,175 @@
+"""A snapshot of a live cluster. What cannot be found out is named with why."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from drkit.cluster import cnpg
+from drkit.cluster.server import InPod
+from drkit.config import secrets
+from drkit.config.model import DsnDatabase
+from drkit.errors import ConfigurationError, DrkitError, NoRepository, SourceFailed
+from drkit.points import catalogue as catalogues
+from drkit.posture import facts, kept
+from drkit.posture import objects as at
+from drkit.posture.servers import with_servers
+from drkit.posture.snapshot import (
+    BACKUPS,
+    BALANCER,
+    DRILLS,
+    KINDS,
+    NO_DRILL,
+    PROVIDER,
+    REPLICATION,
+    Certificate,
+    Lag,
+    Snapshot,
+    kind_of,
+)
+from drkit.sources import cluster as clusters
+from drkit.sources.find import dsn_of
+from drkit.topology import hetzner, select
+from drkit.topology import nodes as topology_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from drkit.cluster.kube import Kube, Object
+    from drkit.config.model import Cluster, Config
+    from drkit.points.catalogue import Catalogue
+    from drkit.points.descriptor import Descriptor
+    from drkit.points.signing import Verifier
+    from drkit.vault.port import Vault
+
+_POSTGRESQL: Final = 5432
+_LAG: Final = """select application_name, coalesce(extract(epoch from replay_lag), 0)::float8 as seconds,
+ coalesce(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), replay_lsn), 0)::int8 as size
+ from pg_catalog.pg_stat_replication order by 1"""
+
+
+def live(config: Config, now: datetime) -> Snapshot:
+    """The cluster as it is, without what is known of its backups.
+
+    Raises:
+        ConfigurationError: there is no way to its API.
+        SourceFailed: its API does not answer, or refuses to list.
+    """
+    api = clusters.connect(config.cluster)
+    if api is None:
+        raise ConfigurationError(
+            "cluster.kubeconfig: the audit asks the cluster's API", "or judge a backup: --point ID"
+        )
+    listed = _listed(api)
+    snapshot = Snapshot(taken=now, listed=listed, unknown={DRILLS: NO_DRILL})
+    snapshot = _with_provider(snapshot, config.cluster)
+    snapshot = with_servers(snapshot, config.cluster)
+    snapshot = replace(
+        snapshot, certificates=(*snapshot.certificates, *_served(api, snapshot.of("ingresses.networking.k8s.io")))
+    )
+    return _with_lag(snapshot, api)
+
+
+def _listed(api: Kube) -> dict[str, tuple[Object, ...]]:
+    found = {}
+    for resource in api.discover().resources:
+        kind = kind_of(resource)
+        if kind in KINDS:
+            found[kind] = tuple(each for page in api.pages(resource.path) for each in page["items"])
+    return found
+
+
+def _with_provider(snapshot: Snapshot, cluster: Cluster) -> Snapshot:
+    if cluster.token is None:
+        return snapshot.without([PROVIDER, BALANCER], "no cluster.token: the provider was not asked")
+    nodes = sorted((topology_nodes.from_api(node) for node in snapshot.of("nodes")), key=lambda each: str(each["name"]))
+    try:
+        project = hetzner.read(secrets.fetch(cluster.token, "cluster.token"), hetzner.endpoint())
+    except SourceFailed as error:
+        return snapshot.without([PROVIDER, BALANCER], error.message)
+    around = select.belonging(project, {node["name"] for node in nodes}, topology_nodes.addresses(nodes))
+    return replace(snapshot, topology={"format": 1, "nodes": nodes, "hetzner": around})
+
+
+def _served(api: Kube, ingresses: Iterable[Object]) -> list[Certificate]:
+    """The certificates that ingresses name; of their Secrets nothing else is kept."""
+    wanted = {
+        (at.namespace(each), name)
+        for each in ingresses
+        for tls in at.items(each, "spec", "tls")
+        if (name := at.text(tls, "secretName"))
+    }
+    found: list[Certificate] = []
+    for namespace, name in sorted(wanted):
+        try:
+            secret = api.get(f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}")
+        except SourceFailed:
+            continue  # an ingress may name one that is not there yet
+        found += facts.served(f"Secret {namespace}/{name}", _decoded(at.text(secret, "data", "tls.crt")))
+    return found
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except (ValueError, binascii.Error):
+        return b""
+
+
+def _with_lag(snapshot: Snapshot, api: Kube) -> Snapshot:
+    found: list[Lag] = []
+    problems = []
+    for cluster in snapshot.of("clusters.postgresql.cnpg.io"):
+        named = cnpg.PostgresCluster(at.namespace(cluster), at.name(cluster))
+        try:
+            found += _lags(api, named)
+        except DrkitError as error:
+            problems.append(f"{named}: {error.message}")
+    snapshot = replace(snapshot, replication=tuple(found))
+    return snapshot.without([REPLICATION], "; ".join(problems)) if problems else snapshot
+
+
+def _lags(api: Kube, cluster: cnpg.PostgresCluster) -> list[Lag]:
+    primary = cnpg.primary_now(api, cluster)
+    if isinstance(primary, str):
+        raise SourceFailed(primary)
+    session = InPod(api, cluster.namespace, primary.pod, "postgres").connect()
+    try:
+        return [Lag(str(cluster), str(row[0]), float(row[1]), int(row[2])) for row in session.execute(_LAG)]
+    finally:
+        session.close()
+
+
+def with_backups(snapshot: Snapshot, config: Config, vaults: Mapping[str, Vault], verifier: Verifier) -> Snapshot:
+    """The same, with what the vaults hold; why not, where they do not answer."""
+    try:
+        catalogue = catalogues.read(config.cluster.name, vaults, verifier)
+        newest = _newest(catalogue, vaults, verifier)
+    except NoRepository:
+        catalogue, newest = catalogues.Catalogue(), None
+    except DrkitError as error:
+        return snapshot.without([BACKUPS], error.message)
+    # A vault that could not be read is none that is empty.
+    if catalogue.problems:
+        return snapshot.without([BACKUPS], "; ".join(each.message for each in catalogue.problems))
+    known = kept.backups(config, catalogue, snapshot.taken, newest, _connections(config))
+    return replace(snapshot, backups=known)
+
+
+def _newest(catalogue: Catalogue, vaults: Mapping[str, Vault], verifier: Verifier) -> Descriptor | None:
+    return catalogues.open_descriptor(catalogue.points[0], vaults, verifier) if catalogue.points else None
+
+
+def _connections(config: Config) -> Iterable[tuple[str, str, int]]:
+    for database in config.databases:
+        if isinstance(database, DsnDatabase):
+            try:
+                parameters = dsn_of(database, "databases").parameters
+            except DrkitError:
+                continue  # a secret that cannot be read is the backup's own error
+            port = parameters.get("port", "")
+            yield database.name, parameters.get("host", ""), int(port) if port.isdigit() else _POSTGRESQL

@@ -1,0 +1,1 @@
+"""An audit shown: as text, SARIF, or one HTML page. Pure."""
