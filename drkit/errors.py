@@ -217,8 +217,8 @@ class ProberFailed(DrkitError):
     exit_code = 22
 
 
-class MetricsNotDelivered(DrkitError):
-    """Who collects metrics did not take them."""
+class NotDelivered(DrkitError):
+    """Who collects metrics, or takes messages, did not take them."""
 
 
 class Interrupted(DrkitError):

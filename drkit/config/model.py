@@ -186,6 +186,18 @@ class Escrow(Model):
     recipients: list[str] = []
 
 
+class Notify(Model):
+    """Who is told what. Addresses are secrets: most of them hold a token."""
+
+    urls: list[Secret] = []
+    """Services, as Apprise addresses them: ``mailto://…``, ``ntfy://…``, ``slack://…``; see its documentation."""
+    on: list[Literal["failure", "recovery", "missed"]] = ["failure", "recovery", "missed"]
+    remind: Seconds = 86400.0
+    """How often it is told again that something still fails."""
+    ping: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9/-]*$")], Secret] = {}
+    """Dead man's switches, as healthchecks.io has them: by a job's name, or its kind, an address of its own."""
+
+
 class ServerFiles(Model):
     """Files of the servers beside k3s's own; ``extra`` are absolute paths, directories with all that they hold."""
 
@@ -262,7 +274,7 @@ class Config(Model):
     health: list[Health] = []
     drills: Drills = Drills()
     escrow: Escrow = Escrow()
-    notify: dict[str, Any] = {}
+    notify: Notify = Notify()
     clusters: dict[str, Target] = {}
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from drkit import state
-from drkit.errors import MetricsNotDelivered, UsageError
+from drkit.errors import NotDelivered, UsageError
 from drkit.observe.metrics.families import FAMILIES
 from drkit.observe.metrics.samples import distinct, samples
 
@@ -82,7 +82,7 @@ def push(standing: Standing, url: str) -> None:
 
     Raises:
         UsageError: it is no address of a gateway.
-        MetricsNotDelivered: the gateway refused, or does not answer.
+        NotDelivered: the gateway refused, or does not answer.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -100,7 +100,7 @@ def push(standing: Standing, url: str) -> None:
             timeout=_DEADLINE,
         )
     except (URLError, OSError, ValueError) as error:
-        raise MetricsNotDelivered(
+        raise NotDelivered(
             f"the Pushgateway {parts.scheme}://{parts.netloc} did not take the metrics: {error}",
             "see that it runs and is reached from here",
         ) from None

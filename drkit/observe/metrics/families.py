@@ -18,6 +18,8 @@ class Family(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
+_JOB = ("job_name", "kind")
+"""Not ``job``: that is Prometheus's own label, and a Pushgateway puts its own value there."""
 _SOURCE = ("source", "kind", "vault")
 _PROBE = ("scenario", "probe")
 
@@ -95,16 +97,16 @@ FAMILIES: dict[str, Family] = {
         Family("drkit_drill_window_seconds", "How long the probe was allowed to fail.", _PROBE),
         Family("drkit_drill_outage_seconds", "The longest time that the probe failed.", _PROBE),
         Family("drkit_drill_lost_writes", "Writes that were acknowledged and are missing.", ("scenario",)),
-        Family("drkit_job_failing", "Whether the job's last run failed (1 or 0).", ("job", "kind")),
-        Family("drkit_job_last_exit_code", "The exit code of its last run.", ("job", "kind")),
-        Family("drkit_job_last_start_timestamp_seconds", "When its last run began, Unix time.", ("job", "kind")),
-        Family("drkit_job_last_end_timestamp_seconds", "When its last run ended, Unix time.", ("job", "kind")),
+        Family("drkit_job_failing", "Whether the job's last run failed (1 or 0).", _JOB),
+        Family("drkit_job_last_exit_code", "The exit code of its last run.", _JOB),
+        Family("drkit_job_last_start_timestamp_seconds", "When its last run began, Unix time.", _JOB),
+        Family("drkit_job_last_end_timestamp_seconds", "When its last run ended, Unix time.", _JOB),
         Family(
             "drkit_job_last_success_timestamp_seconds",
             "When its last good run ended, Unix time; 0 where there was none.",
-            ("job", "kind"),
+            _JOB,
         ),
-        Family("drkit_job_next_due_timestamp_seconds", "When its next run is due, Unix time.", ("job", "kind")),
+        Family("drkit_job_next_due_timestamp_seconds", "When its next run is due, Unix time.", _JOB),
         Family("drkit_escrow_timestamp_seconds", "When the escrow bundle was made, Unix time; 0 where there is none."),
         Family("drkit_escrow_outdated", "Whether keys are newer than the escrow bundle (1 or 0)."),
         Family("drkit_left_out", "Things of this kind that have no samples, for there are too many.", ("what",)),

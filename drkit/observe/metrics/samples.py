@@ -52,7 +52,7 @@ def samples(standing: Standing) -> Iterator[Sample]:
         if vault.answers:
             yield Sample("drkit_vault_points", vault.points, (vault.name,))
             yield Sample("drkit_vault_unsealed_archives", vault.unsealed, (vault.name,))
-    sources = [each for each in known.status.sources if not each.gone]
+    sources = [each for each in known.status.sources if not each.gone and each.source not in standing.unknown]
     for source in islice(sources, MOST["sources"]):
         yield from _source(source, known, standing.limits[source.source])
     for restore in islice(known.restores, MOST["restores"]):
@@ -169,7 +169,7 @@ def _label(text: str) -> str:
 
 
 def distinct(found: Iterable[Sample]) -> list[Sample]:
-    """The first of each name and labels: names that were cut may meet, and for one that is there twice all are refused."""
+    """The first of each name and labels: names that were cut may meet, and one that is there twice spoils all."""
     kept: dict[tuple[str, tuple[str, ...]], Sample] = {}
     for sample in found:
         if len(sample.labels) != len(FAMILIES[sample.name].labels):

@@ -13,7 +13,7 @@ from drkit.observe.text import age
 from drkit.points.status import RESTORED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
     from drkit.observe.standing.known import JobSeen, Known, PointSeen
@@ -35,12 +35,14 @@ class Finding:
         weight: ``note``, ``at risk`` or ``would be lost``.
         text: one sentence.
         hint: what to do next.
+        overdue: whether it is that something did not come.
     """
 
     key: str
     weight: str
     text: str
     hint: str
+    overdue: bool = False
 
 
 class Verified(NamedTuple):
@@ -60,6 +62,7 @@ class Standing:
         findings: the worst first.
         limits: for each source, how old its newest whole backup may be, seconds.
         verified: the last verification of any kind; ``deep``: the last one that restored.
+        unknown: sources of which only a vault that does not answer could tell.
     """
 
     known: Known
@@ -68,6 +71,7 @@ class Standing:
     limits: Mapping[str, float]
     verified: Verified | None
     deep: Verified | None
+    unknown: frozenset[str] = frozenset()
 
     @property
     def why(self) -> tuple[str, ...]:
@@ -108,11 +112,12 @@ def judge(known: Known) -> Standing:
     }
     verified = _newest([each for each in known.points if each.level])
     deep = _newest([each for each in known.points if each.level == RESTORED])
-    found = [*_vaults(known), *_sources(known, bounds), *_points(known), *_proof(known, deep), *_rest(known)]
+    unknown = _unknown(known)
+    found = [*_vaults(known), *_sources(known, bounds, unknown), *_points(known), *_proof(known, deep), *_rest(known)]
     order = (WOULD_BE_LOST, AT_RISK, NOTE)
     found.sort(key=lambda each: order.index(each.weight))
     verdict = found[0].weight if found and found[0].weight != NOTE else SAFE
-    return Standing(known, verdict, tuple(found), bounds, verified, deep)
+    return Standing(known, verdict, tuple(found), bounds, verified, deep, unknown)
 
 
 def _vault_of(source: SourceStatus) -> str:
@@ -140,24 +145,30 @@ def _vaults(known: Known) -> Iterator[Finding]:
         yield Finding("points", WOULD_BE_LOST, "there is no recovery point", "make one: drkit backup")
 
 
-def _sources(known: Known, bounds: Mapping[str, float]) -> Iterator[Finding]:
+def _unknown(known: Known) -> frozenset[str]:
     silent = {each.name for each in known.vaults if not each.answers}
+    return frozenset(
+        each.source for each in known.status.sources if each.age is None and (each.vault or _vault_of(each)) in silent
+    )
+
+
+def _sources(known: Known, bounds: Mapping[str, float], unknown: Collection[str]) -> Iterator[Finding]:
     for each in known.status.sources:
         key = f"source/{each.source}"
+        if each.source in unknown:
+            continue
         if each.gone:
             yield Finding(
                 key, NOTE, f"{each.source} is not there any more; its backups stay as retention says", "drkit points"
             )
         elif each.age is None:
-            # What a vault that does not answer has of it is not known: the vault is the finding.
-            weight = AT_RISK if (each.vault or _vault_of(each)) in silent else WOULD_BE_LOST
             said = f": {each.error}" if each.error else ""
-            yield Finding(key, weight, f"{each.source} was never backed up whole{said}", "drkit backup")
+            yield Finding(key, WOULD_BE_LOST, f"{each.source} was never backed up whole{said}", "drkit backup")
         elif each.age > bounds[each.source]:
             allowed = age(bounds[each.source])
             said = f"; the last run failed: {each.error}" if each.error else ""
             text = f"the newest whole backup of {each.source} is {age(each.age)} old; {allowed} is allowed{said}"
-            yield Finding(key, AT_RISK, text, "drkit backup; what keeps it from running: drkit check")
+            yield Finding(key, AT_RISK, text, "drkit backup; what keeps it from running: drkit check", overdue=True)
         elif each.result and each.result != "ok":
             text = f"the last run could not back up {each.source} whole: {each.error or each.result}"
             yield Finding(key, AT_RISK, text, "drkit check; then drkit backup")
@@ -189,7 +200,7 @@ def _proof(known: Known, deep: Verified | None) -> Iterator[Finding]:
         yield Finding("proof", AT_RISK, "no backup was ever proven by a restore", "drkit verify --deep")
     elif (old := _since(known.now, deep.at)) > bound:
         text = f"the last proof by a restore is {age(old)} old; {age(bound)} is allowed"
-        yield Finding("proof", AT_RISK, text, "drkit verify --deep")
+        yield Finding("proof", AT_RISK, text, "drkit verify --deep", overdue=True)
     else:
         for each in known.status.sources:
             if each.age is not None and not each.gone and each.proven is None:
@@ -226,7 +237,8 @@ def _job(now: datetime, job: JobSeen) -> Iterator[Finding]:
         yield Finding(f"job/{job.name}", AT_RISK, f"the job {job.name} fails{said}", "drkit schedule show")
     elif job.due is not None and (late := _since(now, job.due)) > limits.LATE_SECONDS:
         text = f"the job {job.name} should have run {age(late)} ago"
-        yield Finding(f"job/{job.name}", AT_RISK, text, "does the scheduler run? drkit schedule show")
+        hint = "does the scheduler run? drkit schedule show"
+        yield Finding(f"job/{job.name}/missed", AT_RISK, text, hint, overdue=True)
 
 
 def _since(now: datetime, moment: str) -> float:

@@ -91,7 +91,7 @@ def _sources(standing: Standing) -> Part:
     rows = [
         (
             each.source,
-            "NEVER BACKED UP" if each.point is None else each.point,
+            _point(standing, each),
             "" if each.age is None else f"{'TOO OLD: ' if _late(standing, each) else ''}{age(each.age)}",
             "not there any more" if each.gone else age(standing.limits[each.source]),
             size(each.size) if each.point else "",
@@ -100,6 +100,12 @@ def _sources(standing: Standing) -> Part:
         for each in standing.known.status.sources
     ]
     return Part("Sources", columns, rows)
+
+
+def _point(standing: Standing, source: SourceStatus) -> str:
+    if source.source in standing.unknown:
+        return "not known: its vault does not answer"
+    return source.point or "NEVER BACKED UP"
 
 
 def _late(standing: Standing, source: SourceStatus) -> bool:
