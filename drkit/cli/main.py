@@ -7,7 +7,7 @@ import sys
 import typer
 
 from drkit import __version__
-from drkit.cli import audit, backup, check, drill, lab, metrics, points, prune, restore, status, verify
+from drkit.cli import audit, backup, check, drill, lab, metrics, notify, points, prune, restore, status, verify
 from drkit.cli.common import exits
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ prune.add_to(app)
 check.add_to(app)
 status.add_to(app)
 metrics.add_to(app)
+notify.add_to(app)
 drill.add_to(app)
 audit.add_to(app)
 lab.add_to(app)

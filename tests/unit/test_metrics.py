@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +19,7 @@ from drkit.observe.metrics.families import FAMILIES
 from drkit.observe.metrics.samples import MOST, samples
 from drkit.observe.standing.judge import Standing, judge
 from drkit.observe.standing.known import EscrowSeen, JobSeen, RestoreSeen, VaultSeen
+from tests.http_sink import Sink, sink
 from tests.promtool import promtool
 from tests.unit.builders import NOON, failed, point, source
 from tests.unit.drill.report.example import kept
@@ -164,53 +163,26 @@ def test_the_text_file_is_replaced_whole_and_read_by_everybody(tmp_path: Path) -
             exposition.write(standing(), wrong)
 
 
-class _Gateway(ThreadingHTTPServer):
-    """Takes what is pushed, as a Pushgateway does, or refuses it."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Taking)
-        self.took: list[tuple[str, str, str]] = []
-        self.status = 200
-
-
-class _Taking(BaseHTTPRequestHandler):
-    server: _Gateway
-
-    def do_PUT(self) -> None:
-        """Keep it."""
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.took.append((self.command, self.path, body))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Silent."""
-
-
 @pytest.fixture
-def gateway() -> Iterator[_Gateway]:
-    """A server that takes what is pushed."""
-    with _Gateway() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+def gateway() -> Iterator[Sink]:
+    """Takes what is pushed, as a Pushgateway does."""
+    with sink() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
-def test_a_pushgateway_gets_one_group_for_the_cluster(gateway: _Gateway) -> None:
+def test_a_pushgateway_gets_one_group_for_the_cluster(gateway: Sink) -> None:
     """It is replaced as a whole, so that a source that is gone does not stay there for ever."""
-    exposition.push(standing(), f"http://127.0.0.1:{gateway.server_port}")
-    [(method, path, body)] = gateway.took
-    assert (method, path) == ("PUT", "/metrics/job/drkit/cluster/docfast")
-    assert values(body) == values(exposition.text(standing()))
+    exposition.push(standing(), f"http://{gateway.place}")
+    [pushed] = gateway.sent
+    assert (pushed.method, pushed.path) == ("PUT", "/metrics/job/drkit/cluster/docfast")
+    assert values(pushed.body) == values(exposition.text(standing()))
 
 
-def test_a_gateway_that_refuses_or_is_not_there_is_an_error(gateway: _Gateway) -> None:
+def test_a_gateway_that_refuses_or_is_not_there_is_an_error(gateway: Sink) -> None:
     """Whoever pushes hears of it; an address with a password is refused, since everybody here could read it."""
     gateway.status = 400
     with pytest.raises(NotDelivered, match="400"):
-        exposition.push(standing(), f"http://127.0.0.1:{gateway.server_port}")
+        exposition.push(standing(), f"http://{gateway.place}")
     with pytest.raises(NotDelivered):
         exposition.push(standing(), "http://127.0.0.1:1")
     for wrong in ("http://user:secret@127.0.0.1", "file:///etc", "127.0.0.1:9091"):
