@@ -11,7 +11,7 @@ EXIT_CODES: dict[int, str] = {
     3: "done in part; what failed is named",
     4: "configuration",
     10: "vault unreachable, host key unknown or changed, or no repository",
-    11: "vault locked",
+    11: "locked: a vault, or the scheduler",
     12: "wrong passphrase or key",
     13: "verification failed",
     14: "target not empty or already alive",
@@ -149,6 +149,12 @@ class VaultFull(DrkitError):
 
 class VaultLocked(DrkitError):
     """Another process holds the vault."""
+
+    exit_code = 11
+
+
+class SchedulerRuns(DrkitError):
+    """Another process runs the cluster's jobs."""
 
     exit_code = 11
 

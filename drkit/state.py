@@ -95,6 +95,21 @@ def exclusive(
         yield
 
 
+def holder(name: str) -> str | None:
+    """Who holds the machine-wide lock ``name``, described; None where nobody does."""
+    try:
+        file = (state_dir() / "locks" / f"{name}.lock").open(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            # Shared, and for a moment: two who look do not take each other for holders.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _describe(file)
+    return None
+
+
 def _acquire(file: IO[str], wait: float, refused: Callable[[str], Exception], waiting: Callable[[str], None]) -> None:
     # flock has no time-out of its own, and a blocking call in a thread could not be taken back: so it is polled.
     until = time.monotonic() + wait
@@ -103,11 +118,11 @@ def _acquire(file: IO[str], wait: float, refused: Callable[[str], Exception], wa
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _describe(file)
+            who = _describe(file)
             if time.monotonic() >= until:
-                raise refused(holder) from None
+                raise refused(who) from None
             if not told:
-                waiting(holder)
+                waiting(who)
                 told = True
             time.sleep(0.1)
         else:
@@ -117,7 +132,7 @@ def _acquire(file: IO[str], wait: float, refused: Callable[[str], Exception], wa
 def _describe(file: IO[str]) -> str:
     file.seek(0)
     try:
-        holder: dict[str, Any] = json.load(file)
-        return f"process {holder['pid']} ({holder['doing']}, since {holder['since']})"
+        who: dict[str, Any] = json.load(file)
+        return f"process {who['pid']} ({who['doing']}, since {who['since']})"
     except (ValueError, KeyError, TypeError):
         return "another process"

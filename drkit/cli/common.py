@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from drkit.config.model import Config
+    from drkit.observe.log import JsonReporter
     from drkit.observe.progress import PlainReporter, TerminalReporter
     from drkit.observe.standing.judge import Standing
     from drkit.points.signing import Verifier
@@ -75,7 +76,7 @@ def standing_of(setup: Setup) -> tuple[Standing, DrkitError | None]:
     return judge(known), asked.refused
 
 
-def reporter() -> PlainReporter | TerminalReporter:
+def reporter() -> PlainReporter | TerminalReporter | JsonReporter:
     """Whom the work tells how it goes."""
     from drkit.observe.progress import make_reporter
 
@@ -106,7 +107,7 @@ def handled(command: Callable[P, R]) -> Callable[P, R]:
             sys.stderr.close()  # whoever read our output has gone; nobody is left to be told
             raise typer.Exit(1) from None
         except Exception:  # noqa: BLE001 - the last resort: an honest report and the documented exit code
-            print(mask(traceback.format_exc()), file=sys.stderr)
+            _say(traceback.format_exc().rstrip())
             _fail(1, "unexpected error", "please report it with the lines above", as_json=as_json)
 
     return run
@@ -123,10 +124,20 @@ def _interrupt(number: int, _: object) -> None:
 def _fail(code: int, message: str, hint: str, *, as_json: bool) -> NoReturn:
     if as_json:
         show_json({"error": {"code": code, "message": message, "hint": hint}})
-    print(mask(f"error: {message}"), file=sys.stderr)
+    _say(message, hint, prefix="error: ", code=code)
+    raise typer.Exit(code)
+
+
+def _say(message: str, hint: str = "", *, prefix: str = "", code: int | None = None) -> None:
+    """An error on stderr, in the form that the rest of the program's words have there."""
+    from drkit.observe import log
+
+    if log.asked_for_json():
+        log.JsonLog().say(log.Level.ERROR, message, code=code, hint=hint or None)
+        return
+    print(mask(f"{prefix}{message}"), file=sys.stderr)
     if hint:
         print(mask(f"hint: {hint}"), file=sys.stderr)
-    raise typer.Exit(code)
 
 
 def show_json(document: dict[str, Any]) -> None:

@@ -7,7 +7,21 @@ import sys
 import typer
 
 from drkit import __version__
-from drkit.cli import audit, backup, check, drill, lab, metrics, notify, points, prune, restore, status, verify
+from drkit.cli import (
+    audit,
+    backup,
+    check,
+    drill,
+    lab,
+    metrics,
+    notify,
+    points,
+    prune,
+    restore,
+    schedule,
+    status,
+    verify,
+)
 from drkit.cli.common import exits
 
 app = typer.Typer(
@@ -31,6 +45,7 @@ metrics.add_to(app)
 notify.add_to(app)
 drill.add_to(app)
 audit.add_to(app)
+schedule.add_to(app)
 lab.add_to(app)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
+    from drkit.observe.log import JsonReporter
+
 _LINE_EVERY_SECONDS = 10.0
 
 
@@ -53,8 +55,12 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def make_reporter() -> TerminalReporter | PlainReporter:
-    """The one that fits what stderr is."""
+def make_reporter() -> TerminalReporter | PlainReporter | JsonReporter:
+    """The one that fits what stderr is, or that the environment asks for."""
+    from drkit.observe import log  # noqa: PLC0415 - help and terminals do not wait for it
+
+    if log.asked_for_json():
+        return log.JsonReporter()
     return TerminalReporter() if sys.stderr.isatty() else PlainReporter()
 
 

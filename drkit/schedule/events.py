@@ -11,6 +11,10 @@ from drkit.clock import to_text
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from drkit.schedule.jobs import Job
+    from drkit.schedule.record import Ended, Record
+    from drkit.schedule.timing import Due
+
 
 class Outcome(StrEnum):
     """How a run ended."""
@@ -126,3 +130,45 @@ def health(outcome: Outcome, was: Health) -> Health:
     if outcome is Outcome.INTERRUPTED:
         return was
     return Health.OK if outcome is Outcome.DONE else Health.FAILING
+
+
+def finished(cluster: str, job: Job, before: Record, ending: Ended, after: Record) -> Event:
+    """The news of a run that ended, from the job's records before and after it."""
+    return Event(
+        cluster=cluster,
+        job=job.name,
+        kind=job.kind,
+        change=change(ending.outcome, before.health),
+        outcome=ending.outcome,
+        was=before.health,
+        now=after.health,
+        due=ending.due,
+        started=ending.started,
+        ended=ending.ended,
+        exit_code=ending.exit_code,
+        summary=ending.summary,
+        failures=after.failures,
+        last_success=after.last_success,
+    )
+
+
+def missed(cluster: str, job: Job, record: Record, found: Due, now: datetime) -> Event:
+    """The news that runs did not come, from what is due now."""
+    many = "a run was" if found.times == 1 else f"{found.times} runs were"
+    return Event(
+        cluster=cluster,
+        job=job.name,
+        kind=job.kind,
+        change=Change.MISSED,
+        outcome=None,
+        was=record.health,
+        now=record.health,
+        due=found.at,
+        started=None,
+        ended=now,
+        exit_code=None,
+        summary=f"{many} missed, the latest due at {to_text(found.at)}; one begins now in its place",
+        failures=record.failures,
+        missed=found.times,
+        last_success=record.last_success,
+    )

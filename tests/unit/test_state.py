@@ -57,6 +57,19 @@ def test_a_second_process_is_told_who_holds_the_lock() -> None:
         _end(holder)
 
 
+def test_who_only_looks_is_told_the_holder_and_holds_nothing() -> None:
+    """The holder is named while it lives; looking keeps nobody from taking the lock."""
+    assert state.holder("vault") is None
+    process = _hold()
+    try:
+        assert (state.holder("vault") or "").startswith(f"process {process.pid} (drkit backup, since 20")
+    finally:
+        _end(process)
+    assert state.holder("vault") is None
+    with state.exclusive("vault", "drkit prune", 0, VaultLocked, print):
+        pass
+
+
 def test_a_lock_is_free_when_its_holder_was_killed() -> None:
     """A holder that was killed leaves no lock behind."""
     _end(_hold())

@@ -1,0 +1,121 @@
+"""``drkit schedule``: run, show, unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, show_json, table
+from drkit.observe.text import printable
+
+if TYPE_CHECKING:
+    from drkit.config.model import Config
+    from drkit.schedule.jobs import Job
+
+_AN_HOUR = 3600.0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(rich_markup_mode=None, epilog=exits(11), no_args_is_help=True)
+    group.callback()(schedule)
+    group.command("run", epilog=exits(11))(run)
+    group.command("show", epilog=exits())(show)
+    group.command("unit", epilog=exits())(unit)
+    app.add_typer(group, name="schedule")
+
+
+def schedule() -> None:
+    """Backups, verification, retention, drills and rehearsals at their times, on a host outside the cluster."""
+
+
+@handled
+def run(config_file: ConfigOption = None) -> None:
+    """Run the jobs at their times until told to end; SIGTERM and Ctrl-C undo what runs, and end with 0.
+
+    Runs that were missed, such as while the machine was off, are made up for by one. Says what it does on stderr: in
+    lines of JSON where that is no terminal, or as DRKIT_LOG=json|text has it.
+    """
+    import threading
+    import time
+
+    from drkit import process
+    from drkit.clock import SystemClock
+    from drkit.observe.log import Level, make_log
+    from drkit.schedule.daemon import Daemon
+    from drkit.schedule.lanes import Lanes
+    from drkit.schedule.runner import Shared
+    from drkit.schedule.store import Store
+
+    config, wanted = _wanted(config_file)
+    log = make_log()
+    cluster = config.cluster.name
+    shared = Shared(cluster, Store(cluster, log), Lanes(), SystemClock(), log, threading.Event())
+    daemon = Daemon(wanted, shared)
+    for name, vault in config.vaults.items():
+        if vault.schedule is None:
+            log.say(Level.WARNING, f"vault {name} has no schedule: nothing is backed up into it by itself")
+    try:
+        with daemon.running():
+            log.say(Level.INFO, f"runs {len(wanted)} jobs: {', '.join(job.name for job in wanted)}")
+            while True:
+                time.sleep(_AN_HOUR)  # until a signal
+    except KeyboardInterrupt:
+        process.forget_interrupt()
+        log.say(Level.INFO, "ended")
+
+
+@handled
+def show(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What comes next, and how each job went. Without a scheduler that runs, what would come."""
+    from drkit import state
+    from drkit.clock import SystemClock
+    from drkit.observe.log import TextLog
+    from drkit.schedule.show import HEADINGS, View
+    from drkit.schedule.store import Store, lock_name
+
+    config, wanted = _wanted(config_file)
+    cluster = config.cluster.name
+    records = Store(cluster, TextLog()).all(job.name for job in wanted)
+    view = View(cluster, state.holder(lock_name(cluster)), wanted, records, SystemClock().now())
+    if as_json:
+        show_json(view.as_json())
+        return
+    runs = "NO SCHEDULER RUNS" if view.scheduler is None else f"scheduler: {view.scheduler}"
+    print(f"cluster {printable(cluster)}: {runs}")
+    table(list(HEADINGS), view.rows())
+
+
+@handled
+def unit(config_file: ConfigOption = None) -> None:
+    """Print a systemd unit that runs the scheduler as the user who asks for it."""
+    import getpass
+
+    from drkit import state
+    from drkit.config.load import find
+    from drkit.schedule import unit as units
+    from drkit.schedule.runner import PROGRAM
+
+    config, _ = _wanted(config_file)
+    command = (*PROGRAM, "schedule", "run", "--config", str(find(config_file).resolve()))
+    place = units.Place(getpass.getuser(), command, state.state_dir(), state.cache_dir(), units.writable(config))
+    on_servers = config.cluster.kubeconfig is not None or bool(config.cluster.servers)
+    print(units.text(config.cluster.name, place, on_servers=on_servers), end="")
+
+
+def _wanted(config_file: Path | None) -> tuple[Config, tuple[Job, ...]]:
+    """The configuration, and the jobs that it asks for."""
+    from drkit.config.load import find, load
+    from drkit.errors import ConfigurationError
+    from drkit.schedule.jobs import jobs
+
+    file = find(config_file).resolve()
+    config = load(file)
+    wanted = jobs(config, file)
+    if not wanted:
+        raise ConfigurationError(
+            f"{file}: nothing is scheduled", 'give a vault its times, such as schedule: "0 3 * * *"'
+        )
+    return config, wanted
