@@ -236,6 +236,10 @@ class ProberFailed(DrkitError):
     exit_code = 22
 
 
+class NotDelivered(DrkitError):
+    """Who collects metrics, or takes messages, did not take them."""
+
+
 class Interrupted(DrkitError):
     """A signal ended the work; what was begun has been undone."""
 

@@ -36,13 +36,14 @@ def _private(path: Path) -> Path:
     return path
 
 
-def write_durably(path: Path, text: str, like: Path | None = None) -> None:
+def write_durably(path: Path, text: str, *, mode: int = 0o600, like: Path | None = None) -> None:
     """Replace ``path`` by a file with ``text``; after a crash it is the old or the new.
 
     Args:
         path: the file; where it is a link, that is replaced.
         text: what it shall hold.
-        like: a file whose owner and mode it gets; else its owner alone can read it.
+        mode: permission bits; by default its owner alone can read it.
+        like: a file whose owner and mode it gets instead.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -50,12 +51,13 @@ def write_durably(path: Path, text: str, like: Path | None = None) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             if like is not None:
                 found = like.stat()
+                mode = stat.S_IMODE(found.st_mode)
                 if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
                     os.fchown(handle, found.st_uid, found.st_gid)
-                os.fchmod(handle, stat.S_IMODE(found.st_mode))
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            os.fchmod(handle, mode)
+            os.fsync(handle)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

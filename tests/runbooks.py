@@ -9,6 +9,8 @@ from pathlib import Path
 DIRECTORY = Path(__file__).parents[1] / "runbooks"
 AUDIT = DIRECTORY / "audit"
 """Pages about what the audit finds; each serves a family of its rules."""
+ALERTS = DIRECTORY / "alerts"
+"""Pages about the alerts of ``monitoring/rules.yml``; each serves a family of them."""
 INDEX = "README.md"
 _FENCE = re.compile(r"^```(\w+)(?: exit=(\d+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

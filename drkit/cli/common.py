@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from drkit.config.model import Config
     from drkit.observe.log import JsonReporter
     from drkit.observe.progress import PlainReporter, TerminalReporter
+    from drkit.observe.standing.judge import Standing
     from drkit.points.signing import Verifier
     from drkit.vault.borg import BorgVault
 
@@ -60,6 +61,19 @@ def set_up(config_file: Path | None) -> Setup:
 
     config = load(find(config_file))
     return Setup(config, vaults(config), verifier(config))
+
+
+def standing_of(setup: Setup) -> tuple[Standing, DrkitError | None]:
+    """Where the cluster stands; and why nothing is known of its backups, where no vault answers."""
+    from drkit.clock import SystemClock
+    from drkit.observe.standing.gather import gather
+    from drkit.observe.standing.judge import judge
+    from drkit.points import catalogue
+    from drkit.points.names import slug
+
+    asked = catalogue.ask(slug(setup.config.cluster.name), setup.vaults)
+    known = gather(setup.config, setup.vaults, setup.verifier, asked, SystemClock().now())
+    return judge(known), asked.refused
 
 
 def reporter() -> PlainReporter | TerminalReporter | JsonReporter:

@@ -7,7 +7,22 @@ import sys
 import typer
 
 from drkit import __version__
-from drkit.cli import audit, backup, check, drill, keys, lab, points, prune, restore, schedule, status, verify
+from drkit.cli import (
+    audit,
+    backup,
+    check,
+    drill,
+    keys,
+    lab,
+    metrics,
+    notify,
+    points,
+    prune,
+    restore,
+    schedule,
+    status,
+    verify,
+)
 from drkit.cli.common import exits
 
 app = typer.Typer(
@@ -30,6 +45,8 @@ status.add_to(app)
 drill.add_to(app)
 audit.add_to(app)
 keys.add_to(app)
+metrics.add_to(app)
+notify.add_to(app)
 schedule.add_to(app)
 lab.add_to(app)
 

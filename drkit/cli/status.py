@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from drkit.cli.common import ConfigOption, JsonOption, exits, handled, set_up, show_json, table
-from drkit.observe.text import printable
+from drkit.cli.common import ConfigOption, JsonOption, exits, handled, set_up, show_json, standing_of
+from drkit.masking import mask
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,40 +17,28 @@ def add_to(app: typer.Typer) -> None:
 
 
 @handled
-def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Where we stand: for each source the newest whole backup, its age, and when it was last proven."""
-    from dataclasses import replace
+def status(
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one self-contained page too.")
+    ] = None,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Could this cluster be lost right now? First the answer, then why, and where everything stands.
 
-    from drkit.clock import SystemClock
-    from drkit.cluster.volumes import shown
-    from drkit.errors import DrkitError
-    from drkit.points.catalogue import open_descriptor, read
-    from drkit.points.status import stand
+    For each source the newest whole backup, its age against its schedule, and when a restore last proved it; then
+    vaults, drills, restores and jobs. The answer is safe, at risk or would be lost.
+    """
+    from drkit import state
+    from drkit.observe.standing import page, text
 
-    setup = set_up(config_file)
-    catalogue = read(setup.config.cluster.name, setup.vaults, setup.verifier)
-    newest = None
-    try:
-        newest = open_descriptor(catalogue.points[0], setup.vaults, setup.verifier) if catalogue.points else None
-    except DrkitError as error:
-        catalogue = replace(catalogue, problems=(*catalogue.problems, error))
-    now = stand(setup.config, catalogue, SystemClock().now(), newest)
-    document: dict[str, Any] = now.as_json()
+    standing, refused = standing_of(set_up(config_file))
+    if html is not None:
+        state.write_durably(html, mask(page.html(standing)))
+    if refused is not None:
+        raise refused
     if as_json:
-        show_json(document)
+        show_json(standing.as_json())
         return
-    print(f"cluster {printable(now.cluster)}: {now.points} recovery points")
-    rows = [
-        [
-            printable(each.source),
-            each.point or "NEVER BACKED UP",
-            "" if each.age is None else f"{each.age // 60} min",
-            each.proven or "never",
-        ]
-        for each in now.sources
-    ]
-    table(["SOURCE", "NEWEST WHOLE BACKUP", "AGE", "PROVEN BY A RESTORE"], rows)
-    for volume in now.volumes:
-        print(f"in no source: the volume {printable(shown(volume))}")
-    for problem in now.problems:
-        print(f"problem: {printable(problem)}")
+    for line in text.of_standing(standing):
+        print(mask(line))

@@ -228,6 +228,18 @@ class Escrow(Model):
     recipients: list[Annotated[str, Field(pattern=r"^(age1[0-9a-z]+|ssh-(ed25519|rsa) [A-Za-z0-9+/=]+( .*)?)$")]] = []
 
 
+class Notify(Model):
+    """Who is told what. Addresses are secrets: most of them hold a token."""
+
+    urls: list[Secret] = []
+    """Services, as Apprise addresses them: ``mailto://…``, ``ntfy://…``, ``slack://…``; see its documentation."""
+    on: list[Literal["failure", "recovery", "missed"]] = ["failure", "recovery", "missed"]
+    remind: Seconds = 86400.0
+    """How often it is told again that something still fails."""
+    ping: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9/-]*$")], Secret] = {}
+    """Dead man's switches, as healthchecks.io has them: by a job's name, or its kind, an address of its own."""
+
+
 class ServerFiles(Model):
     """Files of the servers beside k3s's own; ``extra`` are absolute paths, directories with all that they hold."""
 
@@ -305,7 +317,7 @@ class Config(Model):
     drills: Drills = Drills()
     schedule: Schedule = Schedule()
     escrow: Escrow = Escrow()
-    notify: dict[str, Any] = {}
+    notify: Notify = Notify()
     clusters: dict[str, Target] = {}
 
     @model_validator(mode="after")

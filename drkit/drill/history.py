@@ -61,13 +61,18 @@ def newest_record() -> Path | None:
     return max((each for each in directory().glob(f"*{RECORD}") if _RUN.fullmatch(each.stem)), default=None)
 
 
-def newest() -> dict[str, Past]:
-    """The newest verdict on each scenario that has one. What is no verdict, as after a crash, is passed over."""
+def newest(cluster: str | None = None) -> dict[str, Past]:
+    """The newest verdict on each scenario that has one. What is no verdict, as after a crash, is passed over.
+
+    Args:
+        cluster: only its drills; those of all clusters where it is left out.
+    """
     found: dict[str, Past] = {}
     for path in sorted(directory().glob(f"*{VERDICT}"), reverse=True):
         run = path.name.removesuffix(VERDICT)
         scenario = run.partition("-")[2]
-        if _RUN.fullmatch(run) and scenario not in found and (past := _read(run, path)):
+        known = _RUN.fullmatch(run) and scenario not in found
+        if known and (past := _read(run, path)) and cluster in {None, past.cluster}:
             found[scenario] = past
     return found
 

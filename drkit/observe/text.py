@@ -37,3 +37,10 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def age(seconds: float) -> str:
+    """How old something is: ``3 d 4 h``, ``2 h 5 min``."""
+    days, rest = divmod(max(round(seconds), 0), 86400)
+    hours, rest = divmod(rest, 3600)
+    return f"{days} d {hours} h" if days else f"{hours} h {rest // 60} min"

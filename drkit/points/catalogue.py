@@ -102,6 +102,26 @@ class VaultListing:
     comments: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the vaults answered, and why those that did not answer did not."""
+
+    listings: tuple[VaultListing, ...]
+    failed: Mapping[str, DrkitError]
+
+    @property
+    def unreachable(self) -> tuple[DrkitError, ...]:
+        """Of those that may have a repository."""
+        return tuple(error for error in self.failed.values() if not isinstance(error, NoRepository))
+
+    @property
+    def refused(self) -> DrkitError | None:
+        """What went wrong, where nothing is known for it; see ``read``."""
+        if any(each.archives for each in self.listings) or not (self.unreachable or not self.listings):
+            return None
+        return (*self.unreachable, *self.failed.values())[0]
+
+
 def assemble(cluster: str, listings: Iterable[VaultListing], verifier: Verifier) -> Catalogue:
     """Merge what the vaults answered for ``cluster``, as archive names spell it. A point in two vaults is one."""
     points: dict[str, Point] = {}
@@ -183,19 +203,25 @@ def read(cluster: str, vaults: Mapping[str, Vault], verifier: Verifier) -> Catal
         DrkitError: no vault answered.
     """
     cluster = names.slug(cluster)
+    asked = ask(cluster, vaults)
+    if asked.refused is not None:
+        raise asked.refused
+    catalogue = assemble(cluster, asked.listings, verifier)
+    return replace(catalogue, problems=(*asked.unreachable, *catalogue.problems))
+
+
+def ask(cluster: str, vaults: Mapping[str, Vault]) -> Asked:
+    """Ask all vaults, side by side, for what they hold of ``cluster``, as archive names spell it."""
     listings: list[VaultListing] = []
-    failed: list[DrkitError] = []
+    failed: dict[str, DrkitError] = {}
     with ThreadPoolExecutor(max_workers=len(vaults)) as pool:
-        for future in [pool.submit(listing, cluster, vault) for vault in vaults.values()]:
+        asked = {name: pool.submit(listing, cluster, vault) for name, vault in vaults.items()}
+        for name, future in asked.items():
             try:
                 listings.append(future.result())
             except DrkitError as error:
-                failed.append(error)
-    unreachable = [error for error in failed if not isinstance(error, NoRepository)]
-    if not any(each.archives for each in listings) and (unreachable or not listings):
-        raise (unreachable or failed)[0]
-    catalogue = assemble(cluster, listings, verifier)
-    return replace(catalogue, problems=(*unreachable, *catalogue.problems))
+                failed[name] = error
+    return Asked(tuple(listings), failed)
 
 
 def listing(cluster: str, vault: Vault) -> VaultListing:

@@ -25,7 +25,7 @@ def compared(before: Collection[str] | None, now: Iterable[SourceEntry]) -> tupl
     failed = [each.name for each in here if not each.ok]
     if not here:
         return [], frozenset(before or ())
-    unknown = frozenset(name for name in before or () if any(_below(name, each) for each in failed))
+    unknown = frozenset(name for name in before or () if any(below(name, each) for each in failed))
     if before is None:
         return [], there
     came, went = sorted(there - frozenset(before)), sorted(frozenset(before) - there - unknown)
@@ -34,7 +34,7 @@ def compared(before: Collection[str] | None, now: Iterable[SourceEntry]) -> tupl
     return warnings, there | unknown
 
 
-def _below(name: str, failed: str) -> bool:
+def below(name: str, failed: str) -> bool:
     """Whether a source belongs to what could not be asked: ``globals/a/b`` goes with ``database/a/b``."""
     rest, place = name.partition("/")[2], failed.partition("/")[2]
     return name == failed or not place or rest == place or rest.startswith(f"{place}/")

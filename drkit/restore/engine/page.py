@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from drkit.observe.page import document, facts, remarks, table
 from drkit.observe.progress import size
-from drkit.observe.text import duration
-from drkit.restore.engine.text import age
+from drkit.observe.text import age, duration
 from drkit.restore.engine.waterfall import OTHER, svg
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drkit.observe.text import columns, duration, printable
+from drkit.observe.text import age, columns, duration, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,13 +43,6 @@ def _whole(estimate: Estimate) -> str:
     least = "at least " if estimate.unknown else ""
     never = f"; never done here: {', '.join(estimate.unknown)}" if estimate.unknown else ""
     return f"estimate: {least}{duration(estimate.path.seconds)}, by earlier restores on this machine{never}"
-
-
-def age(seconds: int) -> str:
-    """How old a source is."""
-    days, rest = divmod(max(seconds, 0), 86400)
-    hours, rest = divmod(rest, 3600)
-    return f"{days} d {hours} h" if days else f"{hours} h {rest // 60} min"
 
 
 def of_report(report: Report) -> list[str]:
