@@ -75,6 +75,8 @@ def export(file: Path, bundle_file: Path | None, printable: Path | None, now: da
     """
     text = load.read_text(file)
     config = load.load(file)
+    _see_place(bundle_file, "--to")
+    _see_place(printable, "--printable")
     age.encrypt(b"", config.escrow.recipients)  # complains before vaults are asked
     material, made = gather(config, text), to_text(now)
     sealed = _seal(config, material, made, bundle_file)
@@ -98,6 +100,12 @@ def _seal(config: Config, material: Material, made: str, file: Path | None = Non
     text = readme(material, made, file.name if file else "LINES.txt")
     packed = bundle.pack(material, manifest, text)
     return _Sealed(material, age.encrypt(packed, config.escrow.recipients))
+
+
+def _see_place(file: Path | None, option: str) -> None:
+    """A stick that is not plugged in must not become a directory of this machine."""
+    if file is not None and not file.resolve().parent.is_dir():
+        raise ConfigurationError(f"{option} {file}: there is no directory {file.parent}", "is it mounted?")
 
 
 def _write(file: Path, text: str, option: str) -> None:

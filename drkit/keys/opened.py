@@ -98,6 +98,7 @@ def write_out(opened: Bundle, directory: Path) -> None:
         TargetNotEmpty: something is there already.
         ConfigurationError: it cannot be written.
     """
+    directory = directory.absolute()
     if directory.exists() and any(directory.iterdir()):
         raise TargetNotEmpty(f"{directory} is not empty; nothing was written", "choose a directory that is not there")
     partial = directory.with_name(f".{directory.name}.partial")

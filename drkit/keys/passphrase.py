@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets as random
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drkit import state
@@ -28,15 +27,6 @@ if TYPE_CHECKING:
 _BYTES = 32
 NEXT = ".next"
 """Ends the name of the file beside the passphrase's."""
-
-
-@dataclass(frozen=True)
-class _Vault:
-    """A vault, opened by the old and by the new passphrase, and whether it has the new one already."""
-
-    old: BorgVault
-    new: BorgVault
-    is_changed: bool
 
 
 def rotate(config: Config, name: str, reporter: Reporter) -> list[str]:
@@ -63,24 +53,29 @@ def rotate(config: Config, name: str, reporter: Reporter) -> list[str]:
         if vault.passphrase.file and vault.passphrase.file.resolve() == file
     ]
     beside = file.with_name(file.name + NEXT)
-    old = secrets.fetch(Secret(file=file), f"vaults.{name}.passphrase")
+    what = f"vaults.{name}.passphrase"
     with ExitStack() as stack:
         for each in sharing:
-            held = _opened(config, each, old)
+            held = _opened(config, each, "")
             stack.enter_context(lock.hold(held, "changing its passphrase", held.repository.lock_wait, reporter))
-        new = _next(file, beside, name, reporter)
-        vaults = [vault for each in sharing if (vault := _seen(config, each, old, new)) is not None]
-        for vault in vaults:
-            if not vault.is_changed:
-                reporter.note(f"vault {vault.new.name}: changing the passphrase")
-                vault.old.change_passphrase(new)
-        for vault in vaults:
-            reporter.note(f"vault {vault.new.name}: opening it with the new one")
-            vault.new.opened()
+        old = secrets.fetch(Secret(file=file), what)
+        new = secrets.fetch(Secret(file=beside), what) if beside.exists() else ""
+        changed = {each: is_changed for each in sharing if (is_changed := _seen(config, each, old, new)) is not None}
+        if new:
+            reporter.note(f"going on with the rotation that left {beside}")
+        else:
+            reporter.note(f"writing the new passphrase into {beside}")
+            new = _written(file, beside, what)
+        for each in (each for each, is_changed in changed.items() if not is_changed):
+            reporter.note(f"vault {each}: changing the passphrase")
+            _opened(config, each, old).change_passphrase(new)
+        for each in changed:
+            reporter.note(f"vault {each}: opening it with the new one")
+            _opened(config, each, new).opened()
         reporter.note(f"{beside} takes the place of {file}")
         beside.replace(file)
         state.sync_directory(file.parent)
-    return [vault.new.name for vault in vaults]
+    return list(changed)
 
 
 def _file(config: Config, name: str) -> Path:
@@ -95,17 +90,13 @@ def _file(config: Config, name: str) -> Path:
     return found.passphrase.file.resolve()
 
 
-def _next(file: Path, beside: Path, name: str, reporter: Reporter) -> str:
-    """The new passphrase: the one that a rotation left that was cut short, else another."""
-    if beside.exists():
-        reporter.note(f"going on with the rotation that left {beside}")
-    else:
-        reporter.note(f"writing the new passphrase into {beside}")
-        try:
-            state.write_durably(beside, random.token_urlsafe(_BYTES) + "\n", like=file)
-        except OSError as error:
-            raise ConfigurationError(f"{beside}: cannot be written: {error.strerror}; nothing was changed") from None
-    return secrets.fetch(Secret(file=beside), f"vaults.{name}.passphrase")
+def _written(file: Path, beside: Path, what: str) -> str:
+    """Make a new passphrase, and see it on disk before anything is changed to it."""
+    try:
+        state.write_durably(beside, random.token_urlsafe(_BYTES) + "\n", like=file)
+    except OSError as error:
+        raise ConfigurationError(f"{beside}: cannot be written: {error.strerror}; nothing was changed") from None
+    return secrets.fetch(Secret(file=beside), what)
 
 
 def _opened(config: Config, name: str, passphrase: str) -> BorgVault:
@@ -113,17 +104,28 @@ def _opened(config: Config, name: str, passphrase: str) -> BorgVault:
     return BorgVault(name, repository(vault), passphrase)
 
 
-def _seen(config: Config, name: str, old: str, new: str) -> _Vault | None:
-    """See which of the two opens a vault, before any is changed; nothing where there is no repository yet."""
-    before, after = _opened(config, name, old), _opened(config, name, new)
+def _seen(config: Config, name: str, old: str, new: str) -> bool | None:
+    """Whether a vault has the new passphrase already, before any is changed; nothing where it has no repository yet.
+
+    Args:
+        config: names the vault.
+        name: of it.
+        old: the passphrase in the file.
+        new: the one that a rotation left that was cut short; empty where none did.
+
+    Raises:
+        WrongKey: it has neither.
+    """
     try:
-        before.opened()
+        _opened(config, name, old).opened()
     except NoRepository:
         return None
     except WrongKey as error:
+        if not new:
+            raise
         try:
-            after.opened()
+            _opened(config, name, new).opened()
         except WrongKey:
             raise error from None
-        return _Vault(before, after, is_changed=True)
-    return _Vault(before, after, is_changed=False)
+        return True
+    return False

@@ -392,6 +392,17 @@ def test_what_drkit_cannot_change_is_refused(owner: Owner, small: str) -> None:
     owner.site.run("keys", "rotate", "signing-key", expect=12)
 
 
+def test_a_rotation_with_a_wrong_passphrase_leaves_nothing(owner: Owner, small: str) -> None:
+    """Where the file does not open the vault, nothing is written beside it; nor a bundle where no stick is mounted."""
+    owner.site.write({"shop": small}, more=owner.recipients)
+    owner.site.run("backup")
+    (owner.site.path / "passphrase").write_text("wrong\n")
+    owner.site.run("keys", "rotate", "passphrase", "databases", expect=12)
+    assert not (owner.site.path / "passphrase.next").exists()
+    assert "is it mounted?" in owner.site.run("keys", "export", "--to", "usb/b.age", expect=4).err
+    assert not (owner.site.path / "usb").exists()
+
+
 @pytest.mark.parametrize("step", [None, *range(4)])
 def test_a_rotated_signing_key_signs_and_old_points_stay_believed(owner: Owner, small: str, step: int | None) -> None:
     """Before, after and killed before any step of a rotation, every point is believed; comments stay in drkit.yaml."""
