@@ -51,6 +51,7 @@ class Setup:
     config: Config
     vaults: Mapping[str, BorgVault]
     verifier: Verifier
+    file: Path
 
 
 def set_up(config_file: Path | None) -> Setup:
@@ -59,21 +60,24 @@ def set_up(config_file: Path | None) -> Setup:
     from drkit.points.signing import verifier
     from drkit.vault.configured import vaults
 
-    config = load(find(config_file))
-    return Setup(config, vaults(config), verifier(config))
+    file = find(config_file)
+    config = load(file)
+    return Setup(config, vaults(config), verifier(config), file)
 
 
 def standing_of(setup: Setup) -> tuple[Standing, DrkitError | None]:
     """Where the cluster stands; and why nothing is known of its backups, where no vault answers."""
     from drkit.clock import SystemClock
+    from drkit.observe.standing import jobs
     from drkit.observe.standing.gather import gather
     from drkit.observe.standing.judge import judge
     from drkit.points import catalogue
     from drkit.points.names import slug
 
     asked = catalogue.ask(slug(setup.config.cluster.name), setup.vaults)
-    known = gather(setup.config, setup.vaults, setup.verifier, asked, SystemClock().now())
-    return judge(known), asked.refused
+    now = SystemClock().now()
+    scheduled = jobs.seen(setup.config, setup.file, now)
+    return judge(gather(setup.config, setup.vaults, setup.verifier, asked, now, scheduled)), asked.refused
 
 
 def reporter() -> PlainReporter | TerminalReporter | JsonReporter:

@@ -43,7 +43,8 @@ def run(config_file: ConfigOption = None) -> None:
 
     from drkit import process
     from drkit.clock import SystemClock
-    from drkit.observe.log import Level, make_log
+    from drkit.observe.log import JsonReporter, Level, make_log
+    from drkit.observe.notify.notifier import Notifier
     from drkit.schedule.daemon import Daemon
     from drkit.schedule.lanes import Lanes
     from drkit.schedule.runner import Shared
@@ -52,7 +53,9 @@ def run(config_file: ConfigOption = None) -> None:
     config, wanted = _wanted(config_file)
     log = make_log()
     cluster = config.cluster.name
-    shared = Shared(cluster, Store(cluster, log), Lanes(), SystemClock(), log, threading.Event())
+    told = Notifier(config, SystemClock(), JsonReporter(log))
+    store = Store(cluster, log)
+    shared = Shared(cluster, store, Lanes(), SystemClock(), log, threading.Event(), (told,), starters=(told.started,))
     daemon = Daemon(wanted, shared)
     for name, vault in config.vaults.items():
         if vault.schedule is None:

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from drkit.observe import log as logs
@@ -17,7 +18,7 @@ from drkit.schedule.record import Ended
 from drkit.schedule.summary import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from drkit.clock import Clock
@@ -47,6 +48,7 @@ class Shared:
         ending: set when the scheduler has to end.
         listeners: who hears what became of the runs.
         program: what runs a job's arguments.
+        starters: who hears that a run begins, by the job's name and kind.
     """
 
     cluster: str
@@ -57,6 +59,7 @@ class Shared:
     ending: threading.Event
     listeners: Sequence[Listener] = ()
     program: tuple[str, ...] = PROGRAM
+    starters: Sequence[Callable[[str, str], None]] = ()
 
 
 class Runner:
@@ -127,6 +130,8 @@ class Runner:
         running = record.begun(known, found, started)
         shared.store.put(self.job.name, running)
         self._say(Level.INFO, "begins" if found.times else "begins again, after it failed")
+        for starter in shared.starters:
+            self._pass_on(partial(starter, self.job.name, self.job.kind))
         outcome, status, said = self._result()
         self._end(
             running,
@@ -176,7 +181,10 @@ class Runner:
             event=event.as_json(),
         )
         for listener in self._shared.listeners:
-            try:
-                listener(event)
-            except Exception as error:  # noqa: BLE001 - who is told must not stop what is told of
-                self._say(Level.ERROR, f"the news could not be passed on: {type(error).__name__}: {error}")
+            self._pass_on(partial(listener, event))
+
+    def _pass_on(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception as error:  # noqa: BLE001 - who is told must not stop what is told of
+            self._say(Level.ERROR, f"the news could not be passed on: {type(error).__name__}: {error}")

@@ -10,12 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drkit import state
 from drkit.config.model import Config
-from drkit.observe.standing import limits, page, text
+from drkit.observe.log import TextLog
+from drkit.observe.standing import jobs, limits, page, text
 from drkit.observe.standing.judge import AT_RISK, NOTE, SAFE, VERDICTS, WOULD_BE_LOST, Standing, judge
 from drkit.observe.standing.known import EscrowSeen, JobSeen, Known, PointSeen, RestoreSeen, VaultSeen
 from drkit.points.catalogue import Catalogue
 from drkit.points.status import stand
+from drkit.schedule import record
+from drkit.schedule.events import Health, Outcome
+from drkit.schedule.record import Ended
+from drkit.schedule.store import Store, lock_name
+from drkit.schedule.timing import Times
 from tests import pages
 from tests.unit.builders import NOON, failed, point, source
 
@@ -215,3 +222,26 @@ def test_the_page_fits_its_window(width: int, tmp_path: Path) -> None:
     html = page.html(judge(known(point(NOON, [source(), source(EVIL * 4)]), names=("billing", "new"))))
     said = pages.measured(html, "return {over: document.documentElement.scrollWidth - innerWidth}", width, tmp_path)
     assert said["over"] <= 0
+
+
+def test_the_schedulers_own_records_say_where_its_jobs_stand(tmp_path: Path) -> None:
+    """None where no scheduler ever ran here; else what failed, what is due, and how often it should come."""
+    wanted, file = config("billing"), tmp_path / "drkit.yaml"
+    assert jobs.seen(wanted, file, NOON) == ()
+    store = Store("docfast", TextLog())
+    run = {"due": NOON, "started": NOON, "ended": NOON + HOUR, "seconds": 3600.0, "summary": "the box is away"}
+    last = Ended.model_validate({**run, "outcome": Outcome.FAILED, "exit_code": 10})
+    fresh = record.new(Times("0 */6 * * *"), NOON)
+    store.put("backup/databases", fresh.model_copy(update={"health": Health.FAILING, "last": last}))
+    [found] = jobs.seen(wanted, file, NOON + HOUR)
+    assert (found.name, found.failing, found.exit_code, found.summary) == (
+        "backup/databases",
+        True,
+        10,
+        "the box is away",
+    )
+    assert (found.due, found.every, found.succeeded) == ("2026-03-01T18:00:00Z", 6 * 3600, None)
+    late = NOON + 8 * HOUR
+    assert keys(judge(known(WELL, now=late, jobs=jobs.seen(wanted, file, late))), AT_RISK) == ["job/backup/databases"]
+    with state.exclusive(lock_name("docfast"), "drkit schedule run", 0, RuntimeError, lambda _: None):
+        assert jobs.seen(wanted, file, late)[0].due == "2026-03-01T20:00:00Z"
