@@ -16,6 +16,7 @@ COMMANDS = [
     ("check",),
     ("drill",),
     ("drill", "list"),
+    ("harden",),
     ("lab",),
     ("lab", "up"),
     ("lab", "status"),
@@ -63,7 +64,9 @@ def test_a_wrong_command_line_ends_with_2(words: tuple[str, ...]) -> None:
     assert CliRunner().invoke(app, list(words)).exit_code == 2
 
 
-@pytest.mark.parametrize("command", [("points",), ("status",), ("backup",), ("verify",), ("prune",), ("check",)])
+@pytest.mark.parametrize(
+    "command", [("points",), ("status",), ("backup",), ("verify",), ("prune",), ("check",), ("harden",)]
+)
 def test_a_missing_configuration_ends_with_4(command: tuple[str, ...]) -> None:
     """A configuration that is not there is the same error in every command."""
     assert CliRunner().invoke(app, [*command, "--config", "/nonexistent/drkit.yaml"]).exit_code == 4
