@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 _CLUSTERS_OWN: Final = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"})
 """Of ``metadata``: what the API server writes, and nobody declares."""
 
-KEPT, DRIFTED, APPLIED, CONFLICT, REFUSED = "kept", "drifted", "applied", "conflict", "refused"
+KEPT, DRIFTED, APPLIED, CONFLICT, REFUSED, FORBIDDEN = (
+    "kept",
+    "drifted",
+    "applied",
+    "conflict",
+    "refused",
+    "forbidden",
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Found:
         number: its place under ``patches``, from 0.
         what: its object: ``Deployment kube-system/coredns``.
         state: ``kept`` (nothing to do), ``drifted`` (to be applied), ``applied``, ``conflict`` (others have set its
-            fields, and ``take_over`` is not declared) or ``refused``.
+            fields, and ``take_over`` is not declared), ``refused``, or ``forbidden`` (this account may not even try).
         change: the difference; None where there is none, or none is known.
         owners: who had set fields otherwise: ``kubectl: .spec.replicas``.
         why: why it is refused.

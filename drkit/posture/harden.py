@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from drkit.cluster.kube import FIELD_MANAGER
 from drkit.errors import KubeRefused
-from drkit.posture.drift import APPLIED, CONFLICT, DRIFTED, KEPT, REFUSED, Found, drift, undone_by
+from drkit.posture.drift import APPLIED, CONFLICT, DRIFTED, FORBIDDEN, KEPT, REFUSED, Found, drift, undone_by
 from drkit.posture.wishes import Wish, wishes
 from drkit.restore.objects import refusal
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MANAGER: Final = "drkit-patches"
 """Another field manager than the one that applied the objects: it says nothing of the fields that it leaves out."""
 _OURS: Final = frozenset({MANAGER, FIELD_MANAGER})
+_FORBIDDEN: Final = 403
+_BY_RIGHTS: Final = "cannot patch resource"
+"""What admission refuses has the same status."""
 _NOT_FOUND: Final = 404
 _ABSENT: Final = "it is not there"
 
@@ -62,7 +65,8 @@ def _put(api: Api, wish: Wish, *, dry_run: bool, take_over: bool) -> Found:
             return Found(wish.number, str(wish), REFUSED, why=_ABSENT)
         return _applied(api, wish, live, dry_run=dry_run, take_over=take_over or wish.take_over or wish.own)
     except KubeRefused as error:
-        return Found(wish.number, str(wish), REFUSED, why=refusal.text(error))
+        state = FORBIDDEN if error.status == _FORBIDDEN and _BY_RIGHTS in error.said else REFUSED
+        return Found(wish.number, str(wish), state, why=refusal.text(error))
 
 
 def _applied(api: Api, wish: Wish, live: Object | None, *, dry_run: bool, take_over: bool) -> Found:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from drkit.manifests.diff import ADDED
 from drkit.observe.text import printable
-from drkit.posture.drift import APPLIED, CONFLICT, DRIFTED, KEPT, REFUSED
+from drkit.posture.drift import APPLIED, CONFLICT, DRIFTED, FORBIDDEN, KEPT, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ _SAID: Final = {
     APPLIED: "applied",
     CONFLICT: "left: others have set it otherwise; take_over: true makes it drkit's",
     REFUSED: "refused",
+    FORBIDDEN: "this account may not try it",
 }
 
 

@@ -15,11 +15,14 @@ from drkit.cluster.api import connect
 from drkit.config import load as loading
 from drkit.config.patches import Patch
 from drkit.errors import ConfigurationError, RestoreFailed
-from drkit.posture.drift import APPLIED, CONFLICT, DRIFTED, KEPT, REFUSED, drift, drifted, undone_by
+from drkit.posture.collect import with_patches
+from drkit.posture.drift import APPLIED, CONFLICT, DRIFTED, FORBIDDEN, KEPT, REFUSED, drift, drifted, undone_by
 from drkit.posture.harden import apply, look
+from drkit.posture.snapshot import PATCHES
 from drkit.restore.patches import apply_patches
 from tests.contract.api_fields import Fields
 from tests.contract.api_server import DEPLOYMENTS, MemoryApi, memory_api, resource
+from tests.unit.posture_cluster import hardened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 BUDGETS = resource("poddisruptionbudgets", "PodDisruptionBudget", "policy")
 CHART_CONFIGS = resource("helmchartconfigs", "HelmChartConfig", "helm.cattle.io")
 POOLERS = resource("poolers", "Pooler", "postgresql.cnpg.io")
+HEAD = "vaults:\n  databases: {url: vault, passphrase: {env: BORG}}\npatches:\n"
+GOOD = "- {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: a, name: b}, spec: {replicas: 0x3, x: null}}\n"
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -189,6 +194,19 @@ def test_one_that_is_refused_keeps_no_other(memory: MemoryApi, api: HttpApi) -> 
     assert drifted(found) == found[:1]
 
 
+def test_an_account_that_may_only_read_is_no_drift(memory: MemoryApi, api: HttpApi, tmp_path: Path) -> None:
+    """The audit by such an account says that patches were not checked: that is neither drift nor none."""
+    said = b'{"kind": "Status", "message": "deployments.apps is forbidden: User x cannot patch resource", "code": 403}'
+    memory.fail("fieldManager=drkit-patches", times=9, status=403, body=said)
+    assert [each.state for each in look(api, patches(scaled()))] == [FORBIDDEN]
+    file = tmp_path / "drkit.yaml"
+    file.write_text(f"{HEAD}{GOOD.replace('a,', 'kube-system,').replace(': b', ': coredns')}", encoding="utf-8")
+    snapshot = with_patches(hardened(), api, loading.load(file))
+    assert "lacks the verb patch" in snapshot.unknown[PATCHES]
+    memory.faults.clear()
+    assert with_patches(hardened(), api, loading.load(file)).patches[0].state == DRIFTED
+
+
 def test_a_kind_that_is_not_served_changes_nothing(memory: MemoryApi, api: HttpApi) -> None:
     """A patch that cannot be meant stops all of them before the first; so does a namespace that lacks."""
     odd = {**scaled(), "kind": "Unheard"}
@@ -223,11 +241,7 @@ def test_whoever_undoes_a_patch_is_named() -> None:
 def test_complaints_name_line_and_column(tmp_path: Path) -> None:
     """What is wrong in a patch is found in the file; objects as they were declared before are taken as they were."""
     file = tmp_path / "drkit.yaml"
-    head = "vaults:\n  databases: {url: vault, passphrase: {env: BORG}}\npatches:\n"
-    good = (
-        "- {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: a, name: b}, spec: {replicas: 0x3, x: null}}\n"
-    )
-    file.write_text(f"{head}{good}", encoding="utf-8")
+    file.write_text(f"{HEAD}{GOOD}", encoding="utf-8")
     (patch,) = loading.load(file).patches
     assert patch.wished == {  # type: ignore[union-attr]
         "apiVersion": "apps/v1",
@@ -236,7 +250,7 @@ def test_complaints_name_line_and_column(tmp_path: Path) -> None:
         "spec": {"replicas": 3, "x": None},
     }
     wrong = "- kind: Deployment\n  metadata: {}\n  take_over: 7\n- chart: traefik\n  value: {}\n"
-    file.write_text(f"{head}{good}{wrong}", encoding="utf-8")
+    file.write_text(f"{HEAD}{GOOD}{wrong}", encoding="utf-8")
     with pytest.raises(ConfigurationError) as refused:
         loading.load(file)
     said = refused.value.message
@@ -244,6 +258,6 @@ def test_complaints_name_line_and_column(tmp_path: Path) -> None:
     assert f"{file}:5:3: patches.1.apiVersion: missing" in said
     assert f"{file}:6:3: patches.1.metadata.name: missing" in said
     assert f"{file}:7:3: patches.1.take_over: expected" in said
-    file.write_text(f"{head}{good}{good.replace('v1,', 'v1beta1,')}", encoding="utf-8")
+    file.write_text(f"{HEAD}{GOOD}{GOOD.replace('v1,', 'v1beta1,')}", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=f"{file}:3:1: patches: expected one patch for each object; 0 and 1"):
         loading.load(file)
