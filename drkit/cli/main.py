@@ -7,7 +7,7 @@ import sys
 import typer
 
 from drkit import __version__
-from drkit.cli import audit, backup, check, drill, harden, lab, points, prune, restore, status, verify
+from drkit.cli import audit, backup, check, drill, harden, lab, points, prune, restore, runbook, status, verify
 from drkit.cli.common import exits
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ status.add_to(app)
 drill.add_to(app)
 audit.add_to(app)
 harden.add_to(app)
+runbook.add_to(app)
 lab.add_to(app)
 
 

@@ -27,6 +27,7 @@ COMMANDS = [
     ("points", "diff"),
     ("prune",),
     ("restore",),
+    ("runbook",),
     ("status",),
     ("verify",),
 ]
@@ -55,6 +56,7 @@ def test_help_ends_with_the_exit_codes(command: tuple[str, ...]) -> None:
         ("restore", "--to", "a", "--into", "b"),
         ("restore", "--to", "a", "--point", "x", "--at", "2026-03-01"),
         ("restore", "--to", "a", "--resume", "--only", "database"),
+        ("runbook", "nonsense"),
         ("verify", "a", "b"),
     ],
     ids=" ".join,
