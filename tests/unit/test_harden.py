@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -261,3 +262,24 @@ def test_complaints_name_line_and_column(tmp_path: Path) -> None:
     file.write_text(f"{HEAD}{GOOD}{GOOD.replace('v1,', 'v1beta1,')}", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=f"{file}:3:1: patches: expected one patch for each object; 0 and 1"):
         loading.load(file)
+
+
+def test_the_readmes_patches_are_kept(memory: MemoryApi, api: HttpApi, tmp_path: Path) -> None:
+    """The example of a whole cluster's patches is one that can be copied: applied once, it is as declared."""
+    text = README.read_text(encoding="utf-8")
+    (block,) = [each for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if each.startswith("patches:\n- ")]
+    file = tmp_path / "drkit.yaml"
+    file.write_text(f"{HEAD.partition('patches')[0]}{block}", encoding="utf-8")
+    declared = loading.load(file).patches
+    memory.add(DEPLOYMENTS, deployment("cnpg-system", "cnpg-controller-manager"), deployment("docfast", "docfast"))
+    pooler = {"namespace": "postgres", "name": "main-db-pooler"}
+    memory.add(POOLERS, {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Pooler", "metadata": pooler, "spec": {}})
+    for name in ("coredns", "cnpg-controller-manager"):
+        by_hand(memory, "deploy@k3s-mgr", name)
+    assert {each.state for each in look(api, declared)} == {DRIFTED}
+    assert {each.state for each in apply(api, declared)} == {APPLIED}
+    assert {each.state for each in look(api, declared)} == {KEPT}
+    pod = there(memory, DEPLOYMENTS, "docfast")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == "docfast:1"
+    assert pod["containers"][0]["readinessProbe"] == {"periodSeconds": 5, "failureThreshold": 2}
+    assert {each["tolerationSeconds"] for each in pod["tolerations"]} == {10}
