@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from drkit import bounded_yaml
 from drkit.manifests.diff import compare
 
 if TYPE_CHECKING:
@@ -15,6 +21,9 @@ if TYPE_CHECKING:
 
 _CLUSTERS_OWN: Final = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"})
 """Of ``metadata``: what the API server writes, and nobody declares."""
+
+_VALUES: Final = "valuesContent"
+"""Where k3s's HelmChart and HelmChartConfig have YAML as text."""
 
 KEPT, DRIFTED, APPLIED, CONFLICT, REFUSED, FORBIDDEN = (
     "kept",
@@ -104,4 +113,16 @@ def drifted(found: Iterable[Found]) -> tuple[Found, ...]:
 def _declarable(obj: Object) -> Object:
     metadata: Mapping[str, Any] = obj.get("metadata") or {}
     kept = {name: value for name, value in metadata.items() if name not in _CLUSTERS_OWN}
-    return {**{name: value for name, value in obj.items() if name != "status"}, "metadata": kept}
+    found = {**{name: value for name, value in obj.items() if name != "status"}, "metadata": kept}
+    spec = found.get("spec")
+    if isinstance(spec, dict) and isinstance(spec.get(_VALUES), str):
+        found["spec"] = {**spec, _VALUES: _values(spec[_VALUES])}
+    return found
+
+
+def _values(text: str) -> Any:
+    """A chart's values field by field: what changed is to be told, and what is named a secret among it is not."""
+    try:
+        return json.loads(json.dumps(bounded_yaml.load(text, YAML(typ="safe", pure=True)), default=str))
+    except (YAMLError, TypeError, ValueError, RecursionError):
+        return f"no YAML, {hashlib.sha256(text.encode()).hexdigest()[:16]}"

@@ -187,6 +187,23 @@ def test_a_charts_values_are_a_helm_chart_config(memory: MemoryApi, api: HttpApi
     assert yaml.safe_load(made["spec"]["valuesContent"]) == {"deployment": {"replicas": 2}}
 
 
+def test_a_charts_values_differ_field_by_field() -> None:
+    """A chart's values are text to the API, and are compared as what they say; a password among them is not shown."""
+
+    def config(text: str) -> Object:
+        return {"metadata": {"name": "traefik"}, "spec": {"valuesContent": text}}
+
+    assert drift(CHART_CONFIGS, config("a: {b: 1}"), config("a:\n  b: 1\n")) is None
+    found = drift(CHART_CONFIGS, config("a: {b: 1, password: x}\nc: 2026-01-01"), config("a: {b: 2, password: y}"))
+    assert found is not None
+    assert [(each.path, each.after) for each in found.fields] == [
+        ("spec.valuesContent.a.b", "2"),
+        ("spec.valuesContent.a.password", "(secret)"),
+        ("spec.valuesContent.c", ""),
+    ]
+    assert drift(CHART_CONFIGS, config("a: ["), config("a: [[")) is not None
+
+
 def test_one_that_is_refused_keeps_no_other(memory: MemoryApi, api: HttpApi) -> None:
     """The API's no to one patch is told, and the next one is applied."""
     memory.fail("deployments/absent", status=403)
