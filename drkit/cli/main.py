@@ -12,6 +12,7 @@ from drkit.cli import (
     backup,
     check,
     drill,
+    harden,
     keys,
     lab,
     metrics,
@@ -19,6 +20,7 @@ from drkit.cli import (
     points,
     prune,
     restore,
+    runbook,
     schedule,
     status,
     verify,
@@ -35,18 +37,20 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+check.add_to(app)
 backup.add_to(app)
 points.add_to(app)
 verify.add_to(app)
 restore.add_to(app)
 prune.add_to(app)
-check.add_to(app)
 status.add_to(app)
-drill.add_to(app)
-audit.add_to(app)
-keys.add_to(app)
 metrics.add_to(app)
 notify.add_to(app)
+drill.add_to(app)
+audit.add_to(app)
+harden.add_to(app)
+runbook.add_to(app)
+keys.add_to(app)
 schedule.add_to(app)
 lab.add_to(app)
 

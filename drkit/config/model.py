@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from drkit.config.cron import Cron, Zone
+from drkit.config.patches import PATCH_TAGS, Patches
 from drkit.config.times import DayHours, Seconds
 
 
@@ -149,7 +150,7 @@ Database = Annotated[
     Annotated[CnpgDatabase, Tag("cnpg-database")] | Annotated[DsnDatabase, Tag("dsn-database")],
     Discriminator(_database_shape),
 ]
-UNION_TAGS = frozenset({"cnpg-database", "dsn-database"})
+UNION_TAGS = frozenset({"cnpg-database", "dsn-database"}) | PATCH_TAGS
 """What pydantic puts into an error's location beside the keys that stand in the file."""
 
 
@@ -312,7 +313,7 @@ class Config(Model):
     proofs: Literal["rows", "content"] = "rows"
     staging: Path | None = None
     postgresql: Postgresql = Postgresql()
-    patches: list[dict[str, Any]] = []
+    patches: Patches = []
     health: list[Health] = []
     drills: Drills = Drills()
     schedule: Schedule = Schedule()

@@ -18,6 +18,7 @@ from drkit.posture.snapshot import (
     ETCD,
     KINDS,
     NO_DRILL,
+    PATCHES,
     PROVIDER,
     REPLICATION,
     SERVED,
@@ -54,7 +55,11 @@ def from_point(point: Point, vaults: Mapping[str, Vault], verifier: Verifier) ->
         taken=point.created,
         listed=_read_objects(vaults, stored["manifests"]),
         unknown=dict.fromkeys((ETCD, CERTIFICATES, SERVED, REPLICATION), why)
-        | {DRILLS: NO_DRILL, BACKUPS: "the audit of a recovery point is none of the backups"},
+        | {
+            DRILLS: NO_DRILL,
+            BACKUPS: "the audit of a recovery point is none of the backups",
+            PATCHES: "patches are tried on a live cluster",
+        },
     )
     if "topology" in stored:
         snapshot = replace(snapshot, topology=_document(vaults, stored["topology"]))

@@ -15,8 +15,9 @@ from drkit.config.model import DsnDatabase
 from drkit.drill import history
 from drkit.errors import ConfigurationError, DrkitError, NoRepository, SourceFailed
 from drkit.points import catalogue as catalogues
-from drkit.posture import facts, kept
+from drkit.posture import facts, harden, kept
 from drkit.posture import objects as at
+from drkit.posture.drift import FORBIDDEN
 from drkit.posture.drilled import drilled
 from drkit.posture.servers import with_servers
 from drkit.posture.snapshot import (
@@ -25,6 +26,7 @@ from drkit.posture.snapshot import (
     DRILLS,
     KINDS,
     NO_DRILL,
+    PATCHES,
     PROVIDER,
     REPLICATION,
     Certificate,
@@ -71,7 +73,18 @@ def live(config: Config, now: datetime) -> Snapshot:
     snapshot = replace(
         snapshot, certificates=(*snapshot.certificates, *_served(api, snapshot.of("ingresses.networking.k8s.io")))
     )
-    return _with_lag(snapshot, api)
+    return with_patches(_with_lag(snapshot, api), api, config)
+
+
+def with_patches(snapshot: Snapshot, api: Api, config: Config) -> Snapshot:
+    """The same, with what of the declared patches the cluster has lost; why not, where that cannot be tried."""
+    try:
+        found = harden.look(api, config.patches) if config.patches else ()
+    except DrkitError as error:
+        return snapshot.without([PATCHES], error.message)
+    if any(each.state == FORBIDDEN for each in found):
+        return snapshot.without([PATCHES], "patches are tried by a dry run, and this account lacks the verb patch")
+    return replace(snapshot, patches=found)
 
 
 def objects(api: Api, now: datetime) -> Snapshot:

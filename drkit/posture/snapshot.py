@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from drkit.cluster.kube import Object, Resource
+    from drkit.posture.drift import Found
 
 KINDS: Final = (
     "nodes",
@@ -41,7 +42,7 @@ _ETCD_ROLE: Final = "node-role.kubernetes.io/etcd"
 
 
 # What a snapshot may know beside objects. A rule that needs what is not known is not checked, and that is said.
-PROVIDER, BALANCER, BACKUPS, ETCD, CERTIFICATES, REPLICATION, DRILLS, DATASTORE, SERVED = (
+PROVIDER, BALANCER, BACKUPS, ETCD, CERTIFICATES, REPLICATION, DRILLS, DATASTORE, SERVED, PATCHES = (
     "provider",
     "balancer",
     "backups",
@@ -51,6 +52,7 @@ PROVIDER, BALANCER, BACKUPS, ETCD, CERTIFICATES, REPLICATION, DRILLS, DATASTORE,
     "drills",
     "datastore",
     "served",
+    "patches",
 )
 
 
@@ -150,6 +152,7 @@ class Snapshot:
         datastore: what holds the cluster's state, as ``drkit.datastore.look.Kind`` names it; empty where not known.
         etcd: of each member that was asked; likewise ``certificates``, ``replication``, ``drills``.
         backups: None where nothing is known of them.
+        patches: what `drkit harden --plan` says of each declared patch.
         unknown: what could not be found out, by the names above, and why.
     """
 
@@ -163,6 +166,7 @@ class Snapshot:
     replication: tuple[Lag, ...] = ()
     backups: Backups | None = None
     drills: tuple[Drilled, ...] = ()
+    patches: tuple[Found, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, kind: str) -> tuple[Object, ...]:

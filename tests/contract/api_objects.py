@@ -12,6 +12,7 @@ import yaml
 
 if TYPE_CHECKING:
     from drkit.cluster.kube import Object, Resource
+    from tests.contract.api_fields import Fields
 
 Answered = tuple[int, str, Any]
 """Status, content type and document."""
@@ -33,6 +34,8 @@ class MemoryObjects:
         self.forgotten = 0
         """Changes up to this version are not told any more."""
         self.changed = threading.Condition(self.lock)
+        self.fields: Fields | None = None
+        """Who owns which fields; without it, what is applied takes the whole object's place."""
 
     def add(self, kind: Resource, *objects: Object) -> None:
         """Put objects there, behind those that are, as if they had always been."""
@@ -84,11 +87,17 @@ class MemoryObjects:
         return 201, JSON, obj
 
     def apply(self, kind: Resource, key: tuple[str, str], query: dict[str, str], body: bytes) -> Answered:
-        """Server-side apply, without the ownership of fields."""
+        """Server-side apply: with the ownership of fields where ``fields`` is set."""
         applied: Object = yaml.safe_load(body)
         if key_of(applied) != key:
             return 400, JSON, failure(400, "the name of the object does not match the name on the URL")
         found = next((each for each in self.objects[kind.path] if key_of(each) == key), None)
+        if self.fields is not None:
+            manager, kept = query["fieldManager"], query.get("dryRun") != "All"
+            merged = self.fields.apply((kind.path, *key), found, applied, manager, "force" in query, kept=kept)
+            if isinstance(merged, list):
+                return 409, JSON, {**failure(409, "Apply failed with conflicts"), "details": {"causes": merged}}
+            applied = merged
         applied["metadata"]["uid"] = found["metadata"].get("uid") if found else str(uuid4())
         if found and "resourceVersion" in found["metadata"]:
             applied["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]

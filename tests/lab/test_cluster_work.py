@@ -18,6 +18,7 @@ import pytest
 from drkit.clock import SystemClock
 from drkit.cluster.local import LocalNode
 from drkit.config.model import Config
+from drkit.config.patches import ObjectPatch
 from drkit.errors import ConfigurationError, RestoreFailed, TargetNotEmpty, VerificationFailed
 from drkit.observe.progress import PlainReporter
 from drkit.points.descriptor import OK, SourceEntry
@@ -252,15 +253,16 @@ def test_declared_patches_are_merged(sealed: Exported, new: Plane) -> None:
         "metadata": {"namespace": "shop", "name": "static"},
         "spec": {"replicas": 7},
     }
+    declared = ObjectPatch.model_validate(patch)
     for _ in range(2):
-        assert apply_patches(new.api, [patch]) == ["Deployment shop/static"]
+        assert apply_patches(new.api, [declared]) == ["Deployment shop/static"]
     assert replicas(new)["static"] == 7
     assert new.api.get(f"{DEPLOYMENTS}/static")["spec"]["template"]["spec"]["containers"][0]["image"]
-    absent = {**patch, "metadata": {"namespace": "shop", "name": "absent"}}
+    absent = ObjectPatch.model_validate({**patch, "metadata": {"namespace": "shop", "name": "absent"}})
     with pytest.raises(RestoreFailed, match=r"patches\[1\]: Deployment shop/absent: it is not there"):
-        apply_patches(new.api, [patch, absent])
+        apply_patches(new.api, [declared, absent])
     with pytest.raises(ConfigurationError, match=r"patches\[0\]"):
-        apply_patches(new.api, [{**patch, "kind": "Unheard"}])
+        apply_patches(new.api, [ObjectPatch.model_validate({**patch, "kind": "Unheard"})])
 
 
 def test_a_closed_api_is_reached_through_its_server(new: Plane, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from drkit.manifests.diff import CHANGED, FieldChange, ObjectChange
+from drkit.posture.drift import CONFLICT, DRIFTED, KEPT, REFUSED, Found
 from drkit.posture.snapshot import Certificate, Drilled, Etcd, Kept, Lag
 from tests.unit.posture_changes import (
     Case,
@@ -40,6 +42,7 @@ APP, DNS = "Deployment docfast/docfast", "Deployment kube-system/coredns"
 LB, DB, POOLER = "load balancer k3s-lb", "Cluster postgres/main-db", "Pooler postgres/main-db-pooler"
 THREE = ("k3s-mgr", "k3s-s1", "k3s-s2")
 GB = 1024**3
+FEWER = ObjectChange("apps/deployments", "a", "b", CHANGED, (FieldChange("spec.replicas", CHANGED, "1", "3"),))
 CERTIFICATE = "k3s-mgr: tls/etcd/client.crt"
 
 CASES = [
@@ -217,6 +220,22 @@ CASES = [
                 env="HOST=db\nAPI_KEY=0123456789abcdef\n",
             ),
         ),
+    ),
+    Case(
+        "patches-drifted",
+        ("Deployment kube-system/coredns", "Pooler postgres/main-db-pooler"),
+        known=seen(
+            patches=(
+                Found(0, "Deployment kube-system/coredns", DRIFTED, FEWER),
+                Found(1, "Deployment cnpg-system/cnpg-controller-manager", KEPT),
+                Found(2, "Pooler postgres/main-db-pooler", CONFLICT, FEWER, owners="kubectl: .spec.instances"),
+            )
+        ),
+    ),
+    Case(
+        "patches-refused",
+        ("PodDisruptionBudget docfast/docfast",),
+        known=seen(patches=(Found(0, "PodDisruptionBudget docfast/docfast", REFUSED, why="it is not there"),)),
     ),
     Case("no-backup", ("backups",), known=kept(sources=(Kept("datastore", None, 172800.0, None),))),
     Case("backup-old", ("source datastore",), known=kept(sources=(Kept("datastore", 180000.0, 172800.0, None),))),

@@ -23,6 +23,7 @@ COMMANDS = [
     ("keys", "rotate"),
     ("keys", "rotate", "passphrase"),
     ("keys", "rotate", "signing-key"),
+    ("harden",),
     ("lab",),
     ("lab", "up"),
     ("lab", "status"),
@@ -35,6 +36,7 @@ COMMANDS = [
     ("points", "diff"),
     ("prune",),
     ("restore",),
+    ("runbook",),
     ("status",),
     ("verify",),
 ]
@@ -63,6 +65,7 @@ def test_help_ends_with_the_exit_codes(command: tuple[str, ...]) -> None:
         ("restore", "--to", "a", "--into", "b"),
         ("restore", "--to", "a", "--point", "x", "--at", "2026-03-01"),
         ("restore", "--to", "a", "--resume", "--only", "database"),
+        ("runbook", "nonsense"),
         ("verify", "a", "b"),
     ],
     ids=" ".join,
@@ -74,6 +77,7 @@ def test_a_wrong_command_line_ends_with_2(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     "command", [("points",), ("status",), ("backup",), ("verify",), ("prune",), ("check",), ("metrics",), ("notify",)]
+    "command", [("points",), ("status",), ("backup",), ("verify",), ("prune",), ("check",), ("harden",)]
 )
 def test_a_missing_configuration_ends_with_4(command: tuple[str, ...]) -> None:
     """A configuration that is not there is the same error in every command."""

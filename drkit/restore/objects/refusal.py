@@ -72,12 +72,21 @@ def is_conflict(error: KubeRefused) -> bool:
 
 def owners(error: KubeRefused) -> str:
     """Who owns which fields: ``kubectl-patch: .spec.replicas, .spec.paused; …``."""
+    return "; ".join(f"{manager}: {', '.join(each)}" for manager, each in _owned(error).items())
+
+
+def owners_of(error: KubeRefused) -> frozenset[str]:
+    """The managers that wish fields otherwise."""
+    return frozenset(_owned(error))
+
+
+def _owned(error: KubeRefused) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for cause in error.causes:
         match = _MANAGER.match(cause.message)
         if cause.reason == _OF_A_MANAGER and match:
             fields.setdefault(match[1], []).append(cause.field)
-    return "; ".join(f"{manager}: {', '.join(each)}" for manager, each in fields.items())
+    return fields
 
 
 def is_unchangeable(error: KubeRefused) -> bool:
