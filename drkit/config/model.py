@@ -60,8 +60,9 @@ class Cluster(Model):
     """The cluster that is backed up."""
 
     name: str = Field(default="cluster", min_length=1, max_length=63)
-    kubeconfig: Literal["ssh"] | Path | None = None
-    """Who reads the API; ``ssh`` for the administrator that a server knows, through SSH to it."""
+    kubeconfig: Literal["ssh", "in-cluster"] | Path | None = None
+    """Who reads the API; ``ssh`` for the administrator that a server knows, through SSH to it; ``in-cluster`` for the
+    service account of the pod that drkit runs in."""
     ssh: Ssh = Ssh()
     servers: list[Server] = []
     token: Secret | None = None
