@@ -7,7 +7,7 @@ import sys
 import typer
 
 from drkit import __version__
-from drkit.cli import audit, backup, check, drill, lab, points, prune, restore, status, verify
+from drkit.cli import audit, backup, check, cronjobs, drill, lab, points, prune, restore, status, verify
 from drkit.cli.common import exits
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ restore.add_to(app)
 prune.add_to(app)
 check.add_to(app)
 status.add_to(app)
+cronjobs.add_to(app)
 drill.add_to(app)
 audit.add_to(app)
 lab.add_to(app)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from drkit.config.cronjobs import CronJobs
 from drkit.config.times import DayHours, Seconds
 
 
@@ -262,6 +263,7 @@ class Config(Model):
     patches: list[dict[str, Any]] = []
     health: list[Health] = []
     drills: Drills = Drills()
+    cronjobs: CronJobs = CronJobs()
     escrow: Escrow = Escrow()
     notify: dict[str, Any] = {}
     clusters: dict[str, Target] = {}
