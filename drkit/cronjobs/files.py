@@ -44,7 +44,7 @@ def before(to: Path | None, overlay: str) -> dict[str, int]:
     """The share of each database in the tree that is there: as its pods' configurations have it."""
     found: dict[str, int] = {}
     place = None if to is None else to / "overlays" / overlay
-    for file in sorted(place.glob("databases-*/drkit-*.yaml")) if place is not None else ():
+    for file in sorted(place.glob("*databases-*/drkit-*.yaml")) if place is not None else ():
         number = file.stem.partition("-")[2]
         if not number.isdecimal():
             continue

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from drkit.config.model import Config, Database
 
-DATABASES, EVERYTHING, DRILLS = COMPONENTS = ("databases", "everything", "drills")
+COMPONENTS = ("databases", "external-databases", "everything", "drills")
+DATABASES, EXTERNAL, EVERYTHING, DRILLS = COMPONENTS
+"""Those in the cluster's pods, those by connection string, all that there is, and what hurts."""
+BACK_UP_DATABASES: Final = frozenset({DATABASES, EXTERNAL})
 TIME_ZONE: Final = "UTC"
 
 
@@ -51,7 +54,7 @@ class Job:
     @property
     def uses_api(self) -> bool:
         """Whether it asks the cluster's API for something."""
-        return self.component != DATABASES or bool(self.named_clusters)
+        return self.component != EXTERNAL
 
 
 def jobs(config: Config, sizes: Mapping[str, int], before: Mapping[str, int]) -> tuple[Job, ...]:
@@ -98,16 +101,17 @@ def source_names(database: Database) -> tuple[str, ...]:
 
 
 def _database_jobs(config: Config, cron: str, sizes: Mapping[str, int], before: Mapping[str, int]) -> list[Job]:
-    by_namespace: dict[str, list[Database]] = {}
+    grouped: dict[tuple[str, str], list[Database]] = {}
     for database in config.databases:
-        found = database.cnpg.partition("/")[0] if isinstance(database, CnpgDatabase) else config.cronjobs.namespace
-        by_namespace.setdefault(found, []).append(database)
+        own = (EXTERNAL, config.cronjobs.namespace)
+        key = (DATABASES, database.cnpg.partition("/")[0]) if isinstance(database, CnpgDatabase) else own
+        grouped.setdefault(key, []).append(database)
     made = []
-    for namespace, databases in sorted(by_namespace.items()):
+    for (component, namespace), databases in sorted(grouped.items()):
         dealt = _dealt(databases, config.cronjobs.shares, sizes, before)
-        behind = f"-{namespace}" if len(by_namespace) > 1 else ""
+        behind = f"-{namespace if component == DATABASES else component}" if len(grouped) > 1 else ""
         repositories = tuple(f"{behind}-{index}" if len(dealt) > 1 else behind for index in range(len(dealt)))
-        made.append(Job(DATABASES, namespace, cron, ("backup", "databases"), dealt, repositories))
+        made.append(Job(component, namespace, cron, ("backup", "databases"), dealt, repositories))
     return made
 
 
@@ -126,7 +130,7 @@ def _dealt(
         else:
             single[source_names(database)[0]] = database
     known = {name: _size(name, sizes) for name in single}
-    dealt = share_out(known, shares, before)
+    dealt = share_out(known, min(shares, len(known)), before)  # a pod without databases would have nothing to do
     return tuple(_together([single[name] for name in share]) for share in dealt)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from drkit.config.model import CnpgDatabase
-from drkit.cronjobs.jobs import DATABASES, DRILLS
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, DRILLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def settings(config: Config, job: Job) -> tuple[tuple[dict[str, Any], ...], Mapp
 
 
 def _document(config: Config, job: Job, databases: tuple[Database, ...], behind: str, needed: Needed) -> dict[str, Any]:
-    wanted = ("databases",) if job.component == DATABASES else tuple(config.vaults)
+    wanted = ("databases",) if job.component in BACK_UP_DATABASES else tuple(config.vaults)
     found: dict[str, Any] = {
         "cluster": _cluster(config, job, needed),
         "vaults": {
@@ -61,7 +61,7 @@ def _document(config: Config, job: Job, databases: tuple[Database, ...], behind:
         found["databases"] = [_database(each, needed) for each in databases]
     if config.proofs != "rows":
         found["proofs"] = config.proofs
-    if job.component != DATABASES and config.server_files.extra:
+    if job.component not in BACK_UP_DATABASES and config.server_files.extra:
         found["server_files"] = {"extra": list(config.server_files.extra)}
     if job.component == DRILLS:
         found |= _of_drills(config, needed)
@@ -73,7 +73,7 @@ def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
     found: dict[str, Any] = {"name": cluster.name}
     if job.uses_api:
         found["kubeconfig"] = "in-cluster"
-    if job.component == DATABASES:
+    if job.component in BACK_UP_DATABASES:
         return found
     found["ssh"] = _ssh("cluster", cluster.ssh, needed) | _given(cluster.ssh, "user", "port")
     if cluster.servers:

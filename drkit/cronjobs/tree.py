@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from drkit.cronjobs import pods, rights
-from drkit.cronjobs.jobs import COMPONENTS, DATABASES, DRILLS, TIME_ZONE, jobs
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, COMPONENTS, DRILLS, TIME_ZONE, jobs
 from drkit.cronjobs.settings import SETTINGS, settings
 from drkit.manifests.emit import emit
 from drkit.points import names
@@ -75,7 +75,7 @@ def render(config: Config, overlay: str, sizes: Mapping[str, int], before: Mappi
 
 
 def _base() -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for component in COMPONENTS:
         parts = {
             "cronjob.yaml": [pods.cron_job(component)],
@@ -99,7 +99,7 @@ def _top(config: Config, found: Iterable[Job], places: list[str]) -> dict[str, s
     }
     elsewhere: list[dict[str, Any]] = []
     for job in found:
-        if job.component == DATABASES:
+        if job.component in BACK_UP_DATABASES:
             continue
         read = {each.cnpg.partition("/")[0] for each in job.named_clusters}
         elsewhere += [each for name in sorted(read) for each in rights.database_rights(job.component, name, own)]
@@ -122,8 +122,6 @@ def _overlay_of_job(config: Config, job: Job, documents: tuple[dict[str, Any], .
         "patches": [{"path": "patches.yaml"}],
     }
     patches = [_times(config, job, configs), _network(config, job), _storage(config, job)]
-    if not job.uses_api:
-        patches += _without_api(job)
     found = {name: _yaml([document]) for name, document in zip(configs, documents, strict=True)}
     found["patches.yaml"] = _yaml(patches)
     found[_KUSTOMIZATION] = _MADE + _of_secret(secret) + emit(kustomization)
@@ -181,7 +179,7 @@ def _times(config: Config, job: Job, configs: list[str]) -> dict[str, Any]:
 
 
 def _network(config: Config, job: Job) -> dict[str, Any]:
-    used = ["databases"] if job.component == DATABASES else list(config.vaults)
+    used = ["databases"] if job.component in BACK_UP_DATABASES else list(config.vaults)
     ports = [urlsplit(vault.url).port or _BOX_PORT for name, vault in config.vaults.items() if name in used]
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -197,16 +195,6 @@ def _storage(config: Config, job: Job) -> dict[str, Any]:
     if wanted.storage_class is not None:
         spec["storageClassName"] = wanted.storage_class
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": job.name}, "spec": spec}
-
-
-def _without_api(job: Job) -> list[dict[str, Any]]:
-    """Who asks the API for nothing has neither a token for it nor rights there."""
-    named = {"metadata": {"name": job.name}}
-    gone = [
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, **named, "$patch": "delete"}
-        for kind in ("Role", "RoleBinding")
-    ]
-    return [{"apiVersion": "v1", "kind": "ServiceAccount", **named, "automountServiceAccountToken": False}, *gone]
 
 
 def _yaml(objects: Iterable[Mapping[str, Any]]) -> str:
