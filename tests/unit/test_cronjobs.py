@@ -51,7 +51,7 @@ def test_the_tree_in_git_is_what_is_rendered(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_kubernetes_knows_every_field(overlay: str) -> None:
-    """Every object, patched, is valid by the schemas of the reference cluster's version, which know each of its fields."""
+    """Every object, patched, is valid by the schemas of the reference cluster's version, each field included."""
     found = [each for _, each in objects(_committed(overlay))]
     assert {"CronJob", "NetworkPolicy", "PersistentVolumeClaim", "Role", "ClusterRole"} <= {
         each["kind"] for each in found
