@@ -68,11 +68,12 @@ bench: setup ## measure side by side; results are kept in bench/results/
 COMPILE = $(LOCK_ENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-header
 
-lock: ## resolve the dependencies again and rewrite both lock files
+lock: ## resolve the dependencies again and rewrite the lock files
 	@python3 -m venv $(LOCK_ENV)
 	@$(LOCK_ENV)/bin/python -m pip install --quiet uv
 	@$(COMPILE) --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --extra dev --output-file requirements-dev.lock pyproject.toml
+	@$(COMPILE) --group image-build --output-file requirements-build.lock
 
 clean: ## remove the virtual environment, caches and build output
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 TAIL_LINES = 12
 """How many of a program's last lines an error shows."""
 
-_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")
+_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR", "BORG_HOST_ID")
+"""``BORG_HOST_ID``: pods have a new name each time, and Borg clears the lock of a dead one of the same host alone."""
 
 _children: set[subprocess.Popen[bytes]] = set()
 _register = threading.Lock()

@@ -47,6 +47,9 @@ def backup(
     with reporter() as telling:
         found = sources(config)
         volumes, warnings = uncovered(found)
+        if what is Group.DATABASES:
+            # Who has rights in one namespace may not list volumes, every six hours; the cluster's own backup says them.
+            warnings = []
         run = Run(config, opened, SystemClock(), telling)
         outcome = run.execute(_choose(what, config, found), volumes=volumes, warnings=warnings)
     _show(outcome, as_json=as_json)

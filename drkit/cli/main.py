@@ -11,6 +11,7 @@ from drkit.cli import (
     audit,
     backup,
     check,
+    cronjobs,
     drill,
     harden,
     keys,
@@ -52,6 +53,7 @@ harden.add_to(app)
 runbook.add_to(app)
 keys.add_to(app)
 schedule.add_to(app)
+cronjobs.add_to(app)
 lab.add_to(app)
 
 

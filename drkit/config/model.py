@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from drkit.config.cron import Cron, Zone
+from drkit.config.cronjobs import CronJobs
 from drkit.config.patches import PATCH_TAGS, Patches
 from drkit.config.times import DayHours, Seconds
 
@@ -62,8 +63,9 @@ class Cluster(Model):
     """The cluster that is backed up."""
 
     name: str = Field(default="cluster", min_length=1, max_length=63)
-    kubeconfig: Literal["ssh"] | Path | None = None
-    """Who reads the API; ``ssh`` for the administrator that a server knows, through SSH to it."""
+    kubeconfig: Literal["ssh", "in-cluster"] | Path | None = None
+    """Who reads the API; ``ssh`` for the administrator that a server knows, through SSH to it; ``in-cluster`` for the
+    service account of the pod that drkit runs in."""
     ssh: Ssh = Ssh()
     servers: list[Server] = []
     token: Secret | None = None
@@ -317,6 +319,7 @@ class Config(Model):
     health: list[Health] = []
     drills: Drills = Drills()
     schedule: Schedule = Schedule()
+    cronjobs: CronJobs = CronJobs()
     escrow: Escrow = Escrow()
     notify: Notify = Notify()
     clusters: dict[str, Target] = {}

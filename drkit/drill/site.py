@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from drkit.cluster import api, kubeconfig, tunnel
+from drkit.cluster import api, in_cluster, kubeconfig, tunnel
 from drkit.cluster.k3s import API_PORT, KUBECONFIG
 from drkit.cluster.reach import answers, reach
 from drkit.cluster.transport import PROMPT
@@ -83,7 +83,7 @@ def site(config: Config, reporter: Reporter) -> Site:
     servers = tuple(each.name for each in machines if each.is_server)
     hosts = [nodes[name] for name in servers]
     access = _access(config, hosts)
-    through_ssh = not isinstance(cluster.kubeconfig, Path)
+    through_ssh = cluster.kubeconfig == "ssh"
     prompt = tunnel.connect(hosts, PROMPT) if through_ssh else api.connect(access, PROMPT)
     addresses = [each.address for each in machines if each.is_server]
     return Site(
@@ -110,6 +110,8 @@ def _access(config: Config, servers: list[Node]) -> Access:
     """Who asks the API; where only SSH leads to it, the administrator that a server knows, at that server."""
     if isinstance(config.cluster.kubeconfig, Path):
         return kubeconfig.read(config.cluster.kubeconfig)
+    if config.cluster.kubeconfig == "in-cluster":
+        return in_cluster.access()
     for node in servers:
         content = node.read(KUBECONFIG)
         if content is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drkit.clock import SystemClock
-from drkit.cluster import api, kubeconfig, members, tunnel
+from drkit.cluster import api, in_cluster, kubeconfig, members, tunnel
 from drkit.cluster.reach import reach
 from drkit.cluster.transport import POLITE
 from drkit.config import secrets
@@ -66,6 +66,8 @@ def connect(cluster: Cluster, limits: Limits = POLITE) -> HttpApi | None:
         return None
     if isinstance(cluster.kubeconfig, Path):
         return api.connect(kubeconfig.read(cluster.kubeconfig), limits)
+    if cluster.kubeconfig == "in-cluster":
+        return api.connect(in_cluster.access(), limits)
     servers = [reach(each.name, each.address or each.name, cluster.ssh) for each in _servers(cluster)]
     return tunnel.connect(servers, limits)
 

@@ -12,14 +12,14 @@ from drkit.cluster import cnpg
 from drkit.cluster.cnpg import PostgresCluster
 from drkit.cluster.server import InPod
 from drkit.config.model import CnpgDatabase
-from drkit.errors import SourceFailed, StartAgain
+from drkit.errors import KubeRefused, SourceFailed, StartAgain
 from drkit.postgres import roles
 from drkit.postgres.session import StatementFailed
 from drkit.sources.database import dumping
 from drkit.sources.port import MemoryStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from contextlib import AbstractContextManager
 
     from drkit.cluster.cnpg import Instance, Role
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MAINTENANCE = "postgres"
 _AT_ONCE = 4
 _WATCH_SECONDS = 15.0
+_FORBIDDEN = 403
 _LOOKS = 50
 """How often a replica is asked whether it has caught up, a tenth of a second apart."""
 # What a restore makes aside, and has not yet proven, is no source; nor is what the probes of a drill write to.
@@ -220,11 +221,12 @@ def databases(kube: Kube, cluster: PostgresCluster) -> list[str]:
 def sources(config: Config, kube: Kube) -> list[Source]:
     """Every database of every cluster that the API knows, refined by the configuration's entries, and the roles.
 
+    Who may not list the clusters of all namespaces has those that the configuration names, as a job with rights in one.
     What cannot be asked is a source that fails by its name.
     """
     entries = {_cluster(each): each for each in config.databases if isinstance(each, CnpgDatabase)}
     try:
-        found = cnpg.clusters(kube)
+        found = _listed(kube, entries)
     except SourceFailed as error:
         named: list[Source] = [FailedSource(f"database/{cluster}", cluster, error) for cluster in entries]
         # Without a vault for databases nobody expects any; `manifests` says what is wrong with the API.
@@ -237,6 +239,15 @@ def sources(config: Config, kube: Kube) -> list[Source]:
 
     with ThreadPoolExecutor(_AT_ONCE, "find databases") as pool:
         return [source for each in pool.map(of, wanted) for source in each]
+
+
+def _listed(kube: Kube, entries: Collection[PostgresCluster]) -> list[PostgresCluster]:
+    try:
+        return cnpg.clusters(kube)
+    except KubeRefused as error:
+        if error.status == _FORBIDDEN and entries:
+            return []
+        raise
 
 
 def _cluster(entry: CnpgDatabase) -> PostgresCluster:

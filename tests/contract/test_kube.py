@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from drkit.cluster import in_cluster
 from drkit.cluster.api import LARGEST_PAGE, PAGE, HttpApi, connect
 from drkit.cluster.kubeconfig import read
 from drkit.cluster.transport import ATTEMPTS, LONGEST_WAIT, PROMPT, Transport
@@ -430,3 +431,16 @@ def test_nobody_there() -> None:
         HttpApi(Transport(access, clock, clock.pause)).get("/version")
     assert access.server in caught.value.message
     assert caught.value.hint
+
+
+def test_a_pod_s_renewed_token_is_used(memory: MemoryApi, tmp_path: Path) -> None:
+    """A service account's token that the API no longer takes is read again from its file, and the request is made."""
+    (tmp_path / "token").write_text("first")
+    (tmp_path / "ca.crt").write_text("of no use here: the server speaks plain HTTP on loopback")
+    pod = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    api = connect(replace(in_cluster.access(pod, tmp_path), server=memory.url, authority=b""))
+    api.get(NAMESPACES.path)
+    (tmp_path / "token").write_text("second")
+    memory.fail(NAMESPACES.path, status=401)
+    api.get(NAMESPACES.path)
+    assert [each["Authorization"] for each in memory.headers] == ["Bearer first", "Bearer first", "Bearer second"]

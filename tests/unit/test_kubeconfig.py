@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from drkit.clock import SystemClock
+from drkit.cluster import in_cluster
 from drkit.cluster.credentials import Identity
 from drkit.cluster.kubeconfig import Access, Credentials, Plugin, read
 from drkit.errors import ConfigurationError
@@ -228,3 +229,49 @@ def test_certificates_that_do_not_fit_are_said(tmp_path: Path, certificate: byte
     access = replace(read(_config(tmp_path)), credentials=Credentials(certificate, key))
     with pytest.raises(ConfigurationError, match="expected a pair"):
         Identity(access, SystemClock()).context()
+
+
+POD = {"KUBERNETES_SERVICE_HOST": "10.43.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+def _service_account(path: Path) -> Path:
+    (path / "token").write_text("first-token\n")
+    (path / "ca.crt").write_bytes(CERTIFICATE)
+    return path
+
+
+def test_a_pod_reaches_its_cluster_as_its_service_account(tmp_path: Path) -> None:
+    """Address, authority and the token's file are what the kubelet gave the pod; IPv6 addresses stand in brackets."""
+    directory = _service_account(tmp_path)
+    access = in_cluster.access(POD, directory)
+    assert access == Access("https://10.43.0.1:443", CERTIFICATE, "", Credentials(token_file=directory / "token"))
+    assert in_cluster.access({**POD, "KUBERNETES_SERVICE_HOST": "fd00::1"}, directory).server == "https://[fd00::1]:443"
+    assert Identity(access, SystemClock()).context().verify_mode == ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("environment", "lost", "said"),
+    [
+        ({}, "", "KUBERNETES_SERVICE_HOST"),
+        ({**POD, "KUBERNETES_SERVICE_PORT": "tcp://10.43.0.1"}, "", "KUBERNETES_SERVICE_PORT"),
+        (POD, "token", "token cannot be read"),
+        (POD, "ca.crt", "ca.crt cannot be read"),
+    ],
+)
+def test_outside_of_a_pod_in_cluster_is_refused(
+    tmp_path: Path, environment: dict[str, str], lost: str, said: str
+) -> None:
+    """Without the pod's environment, token or authority the configuration is said to be wrong, and what to do."""
+    directory = _service_account(tmp_path)
+    if lost:
+        (directory / lost).unlink()
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        in_cluster.access(environment, directory)
+    assert "name a kubeconfig" in refused.value.hint
+
+
+def test_an_empty_authority_does_not_mean_everybody_s(tmp_path: Path) -> None:
+    """A ca.crt with nothing in it is refused: the machine's own list of authorities would be believed instead."""
+    (_service_account(tmp_path) / "ca.crt").write_bytes(b"\n")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        in_cluster.access(POD, tmp_path)

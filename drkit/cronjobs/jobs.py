@@ -1,0 +1,152 @@
+"""Which jobs a configuration asks for. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from drkit.config.model import CnpgDatabase, DsnDatabase
+from drkit.cronjobs.shares import share_out
+from drkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drkit.config.model import Config, Database
+
+COMPONENTS = ("databases", "external-databases", "everything", "drills")
+DATABASES, EXTERNAL, EVERYTHING, DRILLS = COMPONENTS
+"""Those in the cluster's pods, those by connection string, all that there is, and what hurts."""
+BACK_UP_DATABASES: Final = frozenset({DATABASES, EXTERNAL})
+TIME_ZONE: Final = "UTC"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One CronJob.
+
+    Attributes:
+        component: one of ``COMPONENTS``: what it does, and so what it may.
+        namespace: where it runs.
+        cron: when.
+        arguments: drkit's, without ``--config``.
+        databases: for each of its pods those that it backs up; one pod, mostly.
+        repositories: for each of its pods what its repository's name has behind that of the vault.
+    """
+
+    component: str
+    namespace: str
+    cron: str
+    arguments: tuple[str, ...]
+    databases: tuple[tuple[Database, ...], ...]
+    repositories: tuple[str, ...] = ("",)
+
+    @property
+    def name(self) -> str:
+        """Of the CronJob, and of all that belongs to it."""
+        return f"drkit-{self.component}"
+
+    @property
+    def named_clusters(self) -> tuple[CnpgDatabase, ...]:
+        """The databases that are read in pods."""
+        return tuple(each for share in self.databases for each in share if isinstance(each, CnpgDatabase))
+
+    @property
+    def uses_api(self) -> bool:
+        """Whether it asks the cluster's API for something."""
+        return self.component != EXTERNAL
+
+
+def jobs(config: Config, sizes: Mapping[str, int], before: Mapping[str, int]) -> tuple[Job, ...]:
+    """The jobs of a configuration.
+
+    Each namespace with databases has a job of its own, so that none reads two. Recovery points of several jobs in one
+    repository would be thinned out as if each had everything, so each has its own repository where there are several.
+
+    Args:
+        config: has the times at its vaults.
+        sizes: bytes of databases by their sources' names, where they are to be shared out.
+        before: the share of each the last time.
+
+    Raises:
+        ConfigurationError: nothing has a time, or a vault is where no pod reaches it.
+    """
+    found = []
+    vaults, wanted = config.vaults, config.cronjobs
+    for name, vault in vaults.items():
+        if not vault.is_remote:
+            raise ConfigurationError(
+                f"vaults.{name}.url: a pod's files go with it; expected ssh://USER@HOST:PORT/./PATH",
+                "render from a configuration whose vaults are elsewhere",
+            )
+    if "databases" in vaults and (cron := vaults["databases"].schedule):
+        found += _database_jobs(config, cron, sizes, before)
+    if "cluster" in vaults and (cron := vaults["cluster"].schedule):
+        found.append(Job(EVERYTHING, wanted.namespace, cron, ("backup",), (tuple(config.databases),)))
+    if wanted.drills is not None:
+        arguments = ("drill", "run", "--suite", wanted.drills.suite)
+        found.append(Job(DRILLS, wanted.namespace, wanted.drills.cron, arguments, (tuple(config.databases),)))
+    if not found:
+        raise ConfigurationError("vaults: no job has a time", 'say when: vaults: {cluster: {…, schedule: "0 3 * * *"}}')
+    return tuple(found)
+
+
+def source_names(database: Database) -> tuple[str, ...]:
+    """How recovery points call it; a CloudNativePG cluster as a whole by the beginning of its databases' names."""
+    if isinstance(database, DsnDatabase):
+        return (f"database/{database.name}",)
+    if database.databases is None:
+        return (f"database/{database.cnpg}",)
+    return tuple(f"database/{database.cnpg}/{each}" for each in database.databases)
+
+
+def _database_jobs(config: Config, cron: str, sizes: Mapping[str, int], before: Mapping[str, int]) -> list[Job]:
+    grouped: dict[tuple[str, str], list[Database]] = {}
+    for database in config.databases:
+        own = (EXTERNAL, config.cronjobs.namespace)
+        key = (DATABASES, database.cnpg.partition("/")[0]) if isinstance(database, CnpgDatabase) else own
+        grouped.setdefault(key, []).append(database)
+    made = []
+    for (component, namespace), databases in sorted(grouped.items()):
+        dealt = _dealt(databases, config.cronjobs.shares, sizes, before)
+        behind = f"-{namespace if component == DATABASES else component}" if len(grouped) > 1 else ""
+        repositories = tuple(f"{behind}-{index}" if len(dealt) > 1 else behind for index in range(len(dealt)))
+        made.append(Job(component, namespace, cron, ("backup", "databases"), dealt, repositories))
+    return made
+
+
+def _dealt(
+    databases: list[Database], shares: int, sizes: Mapping[str, int], before: Mapping[str, int]
+) -> tuple[tuple[Database, ...], ...]:
+    """One tuple for each pod. A cluster whose databases are named is taken apart, else it stays whole."""
+    if shares == 1:
+        return (tuple(databases),)
+    single: dict[str, Database] = {}
+    for database in databases:
+        if isinstance(database, CnpgDatabase) and database.databases is not None:
+            for name in database.databases:
+                one = database.model_copy(update={"databases": [name]})
+                single[source_names(one)[0]] = one
+        else:
+            single[source_names(database)[0]] = database
+    known = {name: _size(name, sizes) for name in single}
+    dealt = share_out(known, min(shares, len(known)), before)  # a pod without databases would have nothing to do
+    return tuple(_together([single[name] for name in share]) for share in dealt)
+
+
+def _size(name: str, sizes: Mapping[str, int]) -> int:
+    return sum(size for each, size in sizes.items() if each == name or each.startswith(f"{name}/"))
+
+
+def _together(databases: list[Database]) -> tuple[Database, ...]:
+    """The databases of one share, those of the same cluster as one entry again."""
+    found: dict[str, Database] = {}
+    for each in databases:
+        key = each.cnpg if isinstance(each, CnpgDatabase) else each.name
+        there = found.get(key)
+        if isinstance(there, CnpgDatabase) and isinstance(each, CnpgDatabase):
+            names = [*(there.databases or ()), *(each.databases or ())]
+            found[key] = there.model_copy(update={"databases": sorted(names)})
+        else:
+            found[key] = each
+    return tuple(found.values())

@@ -1,0 +1,130 @@
+"""The ``drkit.yaml`` of a job's pod, and which secrets it needs beside it. Pure.
+
+A pod has of the configuration only what its job needs. Secrets are files of a Secret that somebody makes; nothing of
+them is rendered, and neither is where they are on the machine that renders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from drkit.config.model import CnpgDatabase
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, DRILLS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drkit.config.model import Config, Database, Ssh, VaultConfig, VaultSsh
+    from drkit.cronjobs.jobs import Job
+
+SECRETS: Final = "/etc/drkit/secrets"
+SETTINGS: Final = "/etc/drkit/config"
+_LOCK_WAIT: Final = 3600.0
+"""Jobs wait for each other's vaults: they are not in a hurry, and their limit ends them."""
+
+
+@dataclass
+class Needed:
+    """The keys of a job's Secret, and what each of them is."""
+
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def file(self, key: str, what: str) -> str:
+        """Where a pod has it."""
+        self.keys[key] = what
+        return f"{SECRETS}/{key}"
+
+
+def settings(config: Config, job: Job) -> tuple[tuple[dict[str, Any], ...], Mapping[str, str]]:
+    """The documents, one for each of the job's pods, and the keys of its Secret with what they are."""
+    needed = Needed()
+    documents = tuple(
+        _document(config, job, databases, behind, needed)
+        for databases, behind in zip(job.databases, job.repositories, strict=True)
+    )
+    return documents, needed.keys
+
+
+def _document(config: Config, job: Job, databases: tuple[Database, ...], behind: str, needed: Needed) -> dict[str, Any]:
+    wanted = ("databases",) if job.component in BACK_UP_DATABASES else tuple(config.vaults)
+    found: dict[str, Any] = {
+        "cluster": _cluster(config, job, needed),
+        "vaults": {
+            name: _vault(name, vault, behind, needed) for name, vault in config.vaults.items() if name in wanted
+        },
+        "signing_key": {"file": needed.file("signing.key", "signing_key: Ed25519 in PEM; `drkit backup` made it")},
+    }
+    if config.trusted_keys:
+        found["trusted_keys"] = list(config.trusted_keys)
+    if databases:
+        found["databases"] = [_database(each, needed) for each in databases]
+    if config.proofs != "rows":
+        found["proofs"] = config.proofs
+    if job.component not in BACK_UP_DATABASES and config.server_files.extra:
+        found["server_files"] = {"extra": list(config.server_files.extra)}
+    if job.component == DRILLS:
+        found |= _of_drills(config, needed)
+    return found
+
+
+def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
+    cluster = config.cluster
+    found: dict[str, Any] = {"name": cluster.name}
+    if job.uses_api:
+        found["kubeconfig"] = "in-cluster"
+    if job.component in BACK_UP_DATABASES:
+        return found
+    found["ssh"] = _ssh("cluster", cluster.ssh, needed) | _given(cluster.ssh, "user", "port")
+    if cluster.servers:
+        found["servers"] = [_given(each, "name", "address") for each in cluster.servers]
+    if cluster.token is not None:
+        found["token"] = {"file": needed.file("hcloud-token", "cluster.token")}
+    return found
+
+
+def _vault(name: str, vault: VaultConfig, behind: str, needed: Needed) -> dict[str, Any]:
+    passphrase = needed.file(f"{name}-passphrase", f"vaults.{name}.passphrase")
+    found: dict[str, Any] = {
+        "url": vault.url + behind,
+        "passphrase": {"file": passphrase},
+        "ssh": _ssh(name, vault.ssh, needed),
+        "keep": vault.keep.model_dump(exclude_defaults=True) or vault.keep.model_dump(include={"daily", "weekly"}),
+        "compression": vault.compression,
+        "lock_wait": max(vault.lock_wait, _LOCK_WAIT),
+    }
+    return found | _given(vault, "remote_path")
+
+
+def _ssh(of: str, ssh: Ssh | VaultSsh, needed: Needed) -> dict[str, Any]:
+    """OpenSSH's own defaults are in a home that a pod does not have: key and host keys are files in any case."""
+    key = needed.file(f"{of}-ssh-key", f"the private key that opens {'the servers' if of == 'cluster' else 'the box'}")
+    hosts = needed.file(f"{of}-known-hosts", "their host keys, as ssh-keyscan writes them; compare them first")
+    return {"key": key, "known_hosts": hosts} | _given(ssh, "jump")
+
+
+def _database(database: Database, needed: Needed) -> dict[str, Any]:
+    if isinstance(database, CnpgDatabase):
+        return database.model_dump(exclude_defaults=True)
+    return {
+        "name": database.name,
+        "dsn": {"file": needed.file(f"dsn-{_key(database.name)}", f"databases: the dsn of {database.name}")},
+    }
+
+
+def _key(name: str) -> str:
+    """A name as a part of a Secret's key: letters, digits, ``-`` and ``.``; what else there is by its number."""
+    return "".join(each if (each.isascii() and each.isalnum()) or each in "-." else f"_{ord(each):x}_" for each in name)
+
+
+def _of_drills(config: Config, needed: Needed) -> dict[str, Any]:
+    drills = config.drills.model_dump(mode="json", exclude_unset=True, exclude={"token", "hours"})
+    if config.drills.hours is not None:
+        drills["hours"] = str(config.drills.hours)
+    if config.drills.token is not None:
+        drills["token"] = {"file": needed.file("drills-token", "drills.token: it may write")}
+    return {"drills": drills, "health": [{"url": each.url} for each in config.health]}
+
+
+def _given(model: Any, *names: str) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(model, name)) is not None}
