@@ -7,7 +7,7 @@ import sys
 import typer
 
 from drkit import __version__
-from drkit.cli import audit, backup, check, drill, lab, points, prune, restore, status, verify
+from drkit.cli import audit, backup, check, drill, init, lab, points, prune, restore, status, verify
 from drkit.cli.common import exits
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+init.add_to(app)
 backup.add_to(app)
 points.add_to(app)
 verify.add_to(app)

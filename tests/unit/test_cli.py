@@ -16,6 +16,7 @@ COMMANDS = [
     ("check",),
     ("drill",),
     ("drill", "list"),
+    ("init",),
     ("lab",),
     ("lab", "up"),
     ("lab", "status"),
