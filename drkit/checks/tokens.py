@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from drkit.checks.result import Look, Seen
 from drkit.config import secrets
-from drkit.errors import PreflightFailed, ProviderFailed
+from drkit.errors import PreflightFailed
 from drkit.topology import hetzner
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _READ_ONLY, _INVALID = "token_readonly", frozenset({"invalid_input", "json_error
 def looks(config: Config) -> list[Look]:
     """One for each token that the configuration names."""
     return [
-        Look(f"token {section}", partial(_see, token, section, writes), late_code=ProviderFailed.exit_code)
+        Look(f"token {section}", partial(_see, token, section, writes), late_code=PreflightFailed.exit_code)
         for section, token, writes in _tokens(config)
     ]
 
@@ -57,14 +57,14 @@ def _see(secret: Secret, section: str, writes: bool) -> Seen:  # noqa: FBT001 - 
         servers = client.request("GET", "/servers", params={"per_page": 1})["meta"]["pagination"]["total_entries"]
         may_write = _may_write(client)
     except hcloud.APIException as error:
-        raise ProviderFailed(
+        raise PreflightFailed(
             f"{section}: Hetzner's API refuses it: {error.message} ({error.code})",
             "make a new token in the Hetzner Console: project, Security, API tokens",
         ) from None
     except (requests.RequestException, OSError) as error:
-        raise ProviderFailed(f"{section}: Hetzner's API at {hetzner.endpoint()} does not answer: {error}") from None
+        raise PreflightFailed(f"{section}: Hetzner's API at {hetzner.endpoint()} does not answer: {error}") from None
     except (KeyError, TypeError, AttributeError) as error:
-        raise ProviderFailed(f"{section}: Hetzner's API answered with what is not understood: {error!r}") from None
+        raise PreflightFailed(f"{section}: Hetzner's API answered with what is not understood: {error!r}") from None
     said = f"valid: a project with {servers} servers; it may {'read and write' if may_write else 'only read'}"
     if writes and not may_write:
         raise PreflightFailed(f"{section}: {said}", "name a token with the permission Read & Write")

@@ -1,4 +1,4 @@
-"""What a request to an API asks a right for, and whether a set of rights gives it: as Kubernetes' own authorizer has it.
+"""What a request to an API asks a right for, and whether a set of rights gives it, as Kubernetes has it.
 
 https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb
 """

@@ -100,17 +100,20 @@ class MemoryApi(MemoryObjects):
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, Any]:
         """Status, content type and document."""
-        accept = headers.get("Accept", "")
-        parts = urlsplit(target)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        path = parts.path
-        if path == rights.PATH and method == "POST":
+        if urlsplit(target).path == rights.PATH and method == "POST":
             review = json.loads(body)
             allowed = self._may(api_rights.reviewed(review["spec"]))
             return 201, JSON, {**review, "status": {"allowed": allowed}}
         wanted = api_rights.asked(method, target)
         if not self._may(wanted):
             return 403, JSON, failure(403, f"the user of the test cannot {wanted}")
+        return self._allowed(method, target, headers, body)
+
+    def _allowed(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, Any]:
+        accept = headers.get("Accept", "")
+        parts = urlsplit(target)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        path = parts.path
         if path in {"/api", "/apis"}:
             return self._roots(path, accept)
         if path == "/version":
