@@ -115,6 +115,25 @@ def test_a_cluster_is_found_whole(
     assert {request.split()[0] for request in cluster.requests} == {"GET"}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="machines are logged in to as root")
+def test_what_is_written_passes_the_check(
+    cluster: MemoryApi, host: LabBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found can be backed up: `drkit check` has nothing against it, before anybody has changed a line."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    cluster.resources.append(resource("secrets", "Secret"))
+    cluster.objects[CLUSTERS.path].clear()
+    cluster.objects[NODES.path].pop(0)  # no k3s runs here, as `drkit check` would see
+    file = str(kubeconfig(tmp_path, cluster.url))
+    vault = ["--vault", str(tmp_path / "vault"), "--make-passphrase"]
+    status, said = init(tmp_path, "--kubeconfig", file, *vault, *login(host))
+    assert status == 0, said
+    ran = CliRunner().invoke(app, ["check", "--config", str(tmp_path / "drkit.yaml"), "--json"])
+    checks = {each["name"]: each["status"] for each in json.loads(ran.stdout)["checks"]}
+    assert ran.exit_code == 0, ran.output
+    assert checks["cluster API"] == checks["node k3s-w1"] == checks["vault databases"] == "ok"
+
+
 def test_what_is_not_there_is_said_with_its_reason(
     cluster: MemoryApi, host: LabBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
