@@ -1,64 +1,58 @@
-"""``drkit check``: each thing that a backup or restore will need, tried for real and one by one."""
+"""``drkit check``: each thing that drkit will need, tried for real, side by side, without changing anything."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drkit import process
-from drkit.config import secrets
-from drkit.config.model import DsnDatabase
-from drkit.errors import DrkitError, HostKeyError, NoRepository, PreflightFailed, SourceFailed, UsageError
-from drkit.points import names, signing
-from drkit.postgres import programs
-from drkit.sources.find import dsn_of
+from drkit.checks import databases, scratch, tokens, vaults
+from drkit.checks.pages import looks as pages
+from drkit.checks.result import Look, Result
+from drkit.checks.together import Together
+from drkit.config.load import read_text
+from drkit.errors import DrkitError, HostKeyError, PreflightFailed, UsageError
+from drkit.points import signing
 from drkit.vault import hostkeys
-from drkit.vault.borg import BorgVault, find_borg
-from drkit.vault.configured import repository
+from drkit.vault.borg import find_borg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
-    from drkit.config.model import Config, VaultConfig
+    from drkit.config.model import Config
 
 _SELF_TEST_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Result:
-    """One check: what was looked at, whether it is well, what it said."""
-
-    what: str
-    ok: bool
-    said: str
-    hint: str = ""
-    exit_code: int = 0
-    warning: bool = False
-    """Whether it should be looked at, although backups and restores work."""
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        return asdict(self)
-
-
-def everything(config: Config, text: str) -> list[Result]:
+def everything(config: Config, file: Path | None = None) -> list[Result]:
     """All checks, in the order in which a backup needs things.
 
     Args:
         config: what ``drkit.yaml`` says.
-        text: how it says it.
+        file: where it is.
     """
-    results = [_look("borg", _borg)]
-    for vault_name, vault in config.vaults.items():
-        results.append(_look(f"vault {vault_name}", partial(_vault, config, str(vault_name), vault)))
-    results.append(_look("signing key", partial(_signing_key, config)))
-    results += _cluster(config)
-    for database in config.databases:
-        if isinstance(database, DsnDatabase):
-            results.append(_look(f"database {database.name}", partial(_database, config, database)))
-    results.append(_escrow(config, text))
-    return results
+    together = Together()
+    first = [
+        Look("borg", _borg, late_code=PreflightFailed.exit_code),
+        *vaults.looks(config),
+        Look("signing key", partial(_signing_key, config)),
+    ]
+    begun = together.begin(first)
+    after = together.begin(
+        [
+            *databases.looks(config),
+            *vaults.places(config),
+            *tokens.looks(config),
+            *_drills(config, file),
+            *pages(config),
+            *scratch.looks(config),
+        ]
+    )
+    # The API is asked for the machines here, while those run.
+    cluster, wrong = _cluster(config)
+    running = together.begin(cluster)
+    found = [*(each.end() for each in begun), *wrong, *(each.end() for each in [*running, *after])]
+    return found if file is None else [*found, _escrow(config, read_text(file))]
 
 
 def _escrow(config: Config, text: str) -> Result:
@@ -72,24 +66,22 @@ def _escrow(config: Config, text: str) -> Result:
     return Result("escrow", ok=True, said=found.said, hint=found.hint, warning=not found.ok)
 
 
-def _cluster(config: Config) -> list[Result]:
-    """The cluster's API, each of its machines, and its PostgreSQL clusters."""
+def _cluster(config: Config) -> tuple[list[Look], list[Result]]:
+    """What to try of the cluster, or why that cannot even be said."""
     if config.cluster.kubeconfig is None and not config.cluster.servers:
-        return []
-    from drkit.cluster import check as clusters  # noqa: PLC0415 - who backs up databases alone does not wait for it
+        return [], []
+    from drkit.checks import cluster  # noqa: PLC0415 - who backs up databases alone does not wait for it
 
     try:
-        looks = clusters.looks(config)
+        return cluster.looks(config), []
     except DrkitError as error:
-        return [Result("cluster", ok=False, said=error.message, hint=error.hint, exit_code=error.exit_code)]
-    return [_look(what, action) for what, action in looks]
+        return [], [Result("cluster", ok=False, said=error.message, hint=error.hint, exit_code=error.exit_code)]
 
 
-def _look(what: str, action: Callable[[], str]) -> Result:
-    try:
-        return Result(what, ok=True, said=action())
-    except DrkitError as error:
-        return Result(what, ok=False, said=error.message, hint=error.hint, exit_code=error.exit_code)
+def _drills(config: Config, file: Path | None) -> list[Look]:
+    from drkit.checks import drills  # noqa: PLC0415 - see above
+
+    return drills.looks(config, file)
 
 
 def _borg() -> str:
@@ -100,41 +92,11 @@ def _borg() -> str:
     return done.stdout.decode().strip()
 
 
-def _vault(config: Config, name: str, vault: VaultConfig) -> str:
-    opened = BorgVault(name, repository(vault), secrets.fetch(vault.passphrase, f"vaults.{name}.passphrase"))
-    try:
-        archives = opened.archives()
-    except NoRepository:
-        return f"{vault.url}: reachable; no repository yet, the first backup makes it"
-    cluster = names.slug(config.cluster.name)
-    points = {
-        parts.point
-        for archive in archives
-        if (parts := names.parse(archive.name)) and parts.cluster == cluster and parts.part == names.DESCRIPTOR
-    }
-    return f"{vault.url}: opened with the passphrase; {len(points)} recovery points"
-
-
 def _signing_key(config: Config) -> str:
     pinned = signing.verifier(config).keys
     if not pinned:
         return "none yet, the first backup makes it"
     return f"pinned: {', '.join(sorted(pinned))}"
-
-
-def _database(config: Config, database: DsnDatabase) -> str:
-    import psycopg  # noqa: PLC0415 - see Dsn.connect
-
-    dsn = dsn_of(database, "databases")
-    try:
-        with dsn.connect() as connection:
-            major = connection.info.server_version // 10000
-    except psycopg.Error as error:
-        raise SourceFailed(
-            f"{dsn.shown}: {process.tail(str(error))}", "check the dsn, the server and its pg_hba.conf"
-        ) from None
-    program = programs.client("pg_dump", major, config.postgresql.bin_dirs)
-    return f"{dsn.shown}: PostgreSQL {major}, dumped with {program}"
 
 
 def accept(config: Config, fingerprint: str) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drkit.topology.hetzner import Project
 
 TOKEN = "a-token-for-tests"
+READER = "a-token-that-only-reads"
 
 
 class Api(ThreadingHTTPServer):
@@ -27,6 +28,7 @@ class Api(ThreadingHTTPServer):
         self.refuse: dict[str, list[tuple[int, str]]] = {}
         """Answers to give instead, by path, one request after the other: HTTP's status and the API's code."""
         self.asked: Counter[str] = Counter()
+        self.posted = 0
 
     @property
     def endpoint(self) -> str:
@@ -41,12 +43,21 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         path = parts.path.removeprefix("/v1")
         self.server.asked[path] += 1
-        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+        if self.headers["Authorization"] not in {f"Bearer {TOKEN}", f"Bearer {READER}"}:
             self._refuse(401, "unauthorized")
         elif self.server.refuse.get(path):
             self._refuse(*self.server.refuse[path].pop(0))
         else:
-            self._page(path, {key: int(values[0]) for key, values in parse_qs(parts.query).items()})
+            self._page(path, {"page": 1} | {key: int(values[0]) for key, values in parse_qs(parts.query).items()})
+
+    def do_POST(self) -> None:
+        """Nothing is made here: what lacks its required fields is refused, and before that who may only read."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.posted += 1
+        if self.headers["Authorization"] == f"Bearer {READER}":
+            self._refuse(403, "token_readonly")
+        else:
+            self._refuse(*((422, "invalid_input") if self.headers["Authorization"] else (401, "unauthorized")))
 
     def _page(self, path: str, query: dict[str, int]) -> None:
         _, collection, *rest = path.split("/")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from drkit.cli.common import ConfigOption, JsonOption, exits, handled, indented, show_json
+from drkit.masking import mask
 from drkit.observe.text import printable
 
-if TYPE_CHECKING:
-    from drkit.check import Result
+_SHOWN = {"ok": "ok", "warning": "WARNING", "failed": "FAILED", "skipped": "skipped"}
+_INDENT = 9
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,9 +30,12 @@ def check(
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Test every connection, program, key and secret that backups and restores need."""
+    """Test every connection, program, right, key and secret that backups, restores and drills need. Changes nothing.
+
+    Warnings and what was skipped do not count for the exit code, which is that of the first thing that failed.
+    """
     from drkit.check import accept, everything
-    from drkit.config.load import find, load, read_text
+    from drkit.config.load import find, load
 
     file = find(config_file)
     config = load(file)
@@ -42,21 +46,15 @@ def check(
         else:
             print("\n".join(f"pinned {line}" for line in accepted))
         return
-    results = everything(config, read_text(file))
+    results = everything(config, file)
     if as_json:
         show_json({"ok": all(result.ok for result in results), "checks": [result.as_json() for result in results]})
     else:
         for result in results:
-            print(f"{_verdict(result):<8}{printable(result.what)}")
-            print(indented(result.said, 8))
+            print(f"{_SHOWN[result.status]:<{_INDENT}}{printable(result.what)}")
+            print(mask(indented(result.said, _INDENT)))
             if result.hint:
-                print(indented(f"hint: {result.hint}", 8))
+                print(mask(indented(f"hint: {result.hint}", _INDENT)))
     failed = [result for result in results if not result.ok]
     if failed:
         raise typer.Exit(failed[0].exit_code)
-
-
-def _verdict(result: Result) -> str:
-    if not result.ok:
-        return "FAILED"
-    return "WARNING" if result.warning else "ok"

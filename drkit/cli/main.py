@@ -14,6 +14,7 @@ from drkit.cli import (
     cronjobs,
     drill,
     harden,
+    init,
     keys,
     lab,
     metrics,
@@ -38,6 +39,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+init.add_to(app)
 check.add_to(app)
 backup.add_to(app)
 points.add_to(app)

@@ -37,7 +37,7 @@ def find(explicit: Path | None) -> Path:
             return place
     raise ConfigurationError(
         f"no configuration: looked for {', '.join(map(str, places))}",
-        "write a drkit.yaml (five lines are enough, see the README) or name one with --config",
+        "drkit init writes a drkit.yaml; or name one with --config",
     )
 
 

@@ -50,6 +50,12 @@ def server(major: int, extra: Iterable[Path] = ()) -> Path | None:
     return None
 
 
+def servers(extra: Iterable[Path] = ()) -> list[int]:
+    """The major versions whose server's programs are here."""
+    there = tuple(extra)
+    return sorted({major for major, _ in _installed("initdb", there) if server(major, there) is not None})
+
+
 @functools.cache
 def _installed(program: str, extra: tuple[Path, ...]) -> Sequence[tuple[int, str]]:
     """Each copy of ``program`` and its major version, in order of preference within a version."""

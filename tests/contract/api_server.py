@@ -14,9 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from drkit.checks import rights
 from drkit.cluster import discovery
 from drkit.cluster.kube import Resource
 from drkit.cluster.kubeconfig import Access, Credentials
+from tests.contract import api_rights
 from tests.contract.api_objects import APPLY, JSON, MemoryObjects, failure, key_of
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class MemoryApi(MemoryObjects):
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
+        self.granted: tuple[rights.Right, ...] | None = None
+        """What who asks may do; everything, where it is None. Reviews of that are answered in any case."""
         self.ignores_limit = False
         self.present = threading.Event()
         """While it is not set, whoever asks is left without an answer, and whoever watches without changes."""
@@ -96,6 +100,16 @@ class MemoryApi(MemoryObjects):
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, Any]:
         """Status, content type and document."""
+        if urlsplit(target).path == rights.PATH and method == "POST":
+            review = json.loads(body)
+            allowed = self._may(api_rights.reviewed(review["spec"]))
+            return 201, JSON, {**review, "status": {"allowed": allowed}}
+        wanted = api_rights.asked(method, target)
+        if not self._may(wanted):
+            return 403, JSON, failure(403, f"the user of the test cannot {wanted}")
+        return self._allowed(method, target, headers, body)
+
+    def _allowed(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, Any]:
         accept = headers.get("Accept", "")
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -115,6 +129,9 @@ class MemoryApi(MemoryObjects):
             return self.create(*listed, body) if method == "POST" else self._list(*listed, query)
         kind = headers.get("Content-Type", "")
         return self._evict(path, query, body) if method == "POST" else self._one(method, path, query, kind, body)
+
+    def _may(self, wanted: rights.Right) -> bool:
+        return self.granted is None or api_rights.covers(self.granted, wanted)
 
     def listed(self, path: str) -> tuple[str, str | None] | None:
         """Where all objects of the kind that is listed at a path are, and the namespace that is meant."""
@@ -261,7 +278,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(fault.status, {"Content-Type": JSON, **fault.headers}, content)
             return
         listed = api.listed(urlsplit(self.path).path)
-        if "watch=true" in self.path and listed is not None:
+        if "watch=true" in self.path and listed is not None and api._may(api_rights.asked("GET", self.path)):
             self._watch(*listed)
             return
         with api.lock:

@@ -24,6 +24,7 @@ COMMANDS = [
     ("keys", "rotate", "passphrase"),
     ("keys", "rotate", "signing-key"),
     ("harden",),
+    ("init",),
     ("lab",),
     ("lab", "up"),
     ("lab", "status"),
@@ -76,8 +77,18 @@ def test_a_wrong_command_line_ends_with_2(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("points",), ("status",), ("backup",), ("verify",), ("prune",), ("check",), ("metrics",), ("notify",)]
-    "command", [("points",), ("status",), ("backup",), ("verify",), ("prune",), ("check",), ("harden",)]
+    "command",
+    [
+        ("backup",),
+        ("check",),
+        ("harden",),
+        ("metrics",),
+        ("notify",),
+        ("points",),
+        ("prune",),
+        ("status",),
+        ("verify",),
+    ],
 )
 def test_a_missing_configuration_ends_with_4(command: tuple[str, ...]) -> None:
     """A configuration that is not there is the same error in every command."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from drkit.checks import rights
 from drkit.cluster.api import connect
 from drkit.cluster.local import LocalNode
 from drkit.drill.faults import drain, find
@@ -37,11 +38,12 @@ def pod(name: str, owner: str = "ReplicaSet") -> dict[str, Any]:
 
 @pytest.fixture
 def api() -> Iterator[MemoryApi]:
-    """A node with three pods, one of them a daemon set's."""
+    """A node with three pods, one of them a daemon set's; who asks has the rights of drills and no more."""
     with memory_api() as memory:
         memory.resources = [resource("nodes", "Node", namespaced=False), resource("pods", "Pod")]
         memory.add(NODES, {"metadata": {"name": "n1", "uid": "n", "resourceVersion": "7"}, "spec": {}})
         memory.add(PODS, pod("a"), pod("b"), pod("d", "DaemonSet"))
+        memory.granted = rights.read(rights.DRILLS)
         yield memory
 
 

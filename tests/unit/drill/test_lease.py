@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from drkit.checks import rights
 from drkit.cluster.api import connect
 from drkit.cluster.transport import PROMPT
 from drkit.drill import lease
@@ -29,9 +30,10 @@ PATIENCE = 20.0
 
 @pytest.fixture
 def memory() -> Iterator[MemoryApi]:
-    """A cluster without a Lease of drkit's."""
+    """A cluster without a Lease of drkit's; who asks has the rights of drills and no more."""
     with memory_api() as made:
         made.resources = [LEASES]
+        made.granted = rights.read(rights.DRILLS)
         yield made
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drkit.checks import rights
 from drkit.clock import to_text
 from drkit.cluster.api import connect
 from drkit.cluster.transport import PROMPT
@@ -170,9 +171,10 @@ class Noon:
 
 @pytest.fixture
 def memory() -> Iterator[MemoryApi]:
-    """A cluster with a node and a workload."""
+    """A cluster with a node and a workload; who asks has the rights of drills and no more."""
     with memory_api() as made:
         made.resources = [NODES, PODS, DEPLOYMENTS]
+        made.granted = rights.read(rights.DRILLS)
         made.add(NODES, node())
         made.add(DEPLOYMENTS, workload())
         yield made

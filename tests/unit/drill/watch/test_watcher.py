@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from drkit.checks import rights
 from drkit.cluster.api import connect
 from drkit.cluster.transport import PROMPT
 from drkit.drill import record
@@ -42,9 +43,10 @@ def serves(api: MemoryApi) -> MemoryApi:
 
 @pytest.fixture
 def api() -> Iterator[MemoryApi]:
-    """A cluster with one node."""
+    """A cluster with one node; who asks has the rights of drills and no more."""
     with memory_api() as made:
         serves(made).add(NODES, node(ready=True))
+        made.granted = rights.read(rights.DRILLS)
         yield made
 
 

@@ -1,0 +1,1 @@
+"""``drkit check``: each thing that drkit will need, tried for real without changing anything."""
