@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from drkit.config.load import load
-from drkit.lab import containers, machines, traffic
+from drkit.lab import containers, inside, machines, traffic
 from drkit.lab.hcloud.seed import serving_lab
 from drkit.lab.topology import Role
 from drkit.providers import find, naming
@@ -179,7 +179,7 @@ def see_that_it_is_whole(owner: Owner) -> None:
     assert sum(suffix in name for name in states) == 2
     agent = machines.find(owner.engine, owner.topology, f"agent-1{suffix}")
     assert agent is not None
-    status, mark = containers.run_in(agent, "cat", "/etc/drkit/restore.json")
+    status, mark = inside.run_in(agent, "cat", "/etc/drkit/restore.json")
     assert (status, restore in mark) == (0, True)
     until(lambda: page(owner.lab, "/health").strip() == PAGE, 60, 0.2)
     until(lambda: resolved(owner.lab, owner.site) == owner.lab["load_balancer"]["address"])
