@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from drkit.restore.engine.action import Call
     from drkit.restore.ground import Ground
 
-_BOOT_SECONDS = 600.0
+BOOT_SECONDS = 600.0
 """From a server that the provider calls running to one that lets drkit in, and has its private address."""
 _ASK_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0
@@ -96,7 +96,7 @@ class Making:
         ground, name = self._ground, call.step.details["name"]
         made = ground.provider.server(ground.wanted, ground.name_of(name))
         node = ground.machines.way_to(name, made)
-        until = time.monotonic() + _BOOT_SECONDS
+        until = time.monotonic() + BOOT_SECONDS
         _wait_for(node, until)
 
         def believe(server: Server) -> None:
@@ -128,7 +128,7 @@ def _wait_for(node: Node, until: float) -> None:
         except (NodeUnreachable, DeadlineExceeded) as error:
             if time.monotonic() > until:
                 raise RestoreFailed(
-                    f"{node.name} is there, and did not let drkit in within {_BOOT_SECONDS:.0f} s: {error}",
+                    f"{node.name} is there, and did not let drkit in within {BOOT_SECONDS:.0f} s: {error}",
                     "look at its console; it is asked again with --resume, or made again after --destroy",
                 ) from None
             process.pause(_AGAIN_SECONDS)
