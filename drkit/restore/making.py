@@ -17,6 +17,7 @@ from drkit.providers.port import ADOPTED
 from drkit.restore import alive, rebuild_plan, reissue
 from drkit.restore.engine.action import Action
 from drkit.restore.etcd import machine as hosts
+from drkit.restore.etcd import program
 from drkit.restore.etcd.values import Machine, family
 from drkit.restore.machines import to_result
 from drkit.restore.wanted import SSH
@@ -58,7 +59,8 @@ class Making:
             vouched: the user says that the old cluster is dead, or it was seen before.
 
         Raises:
-            PreflightFailed: it cannot be had; or the old cluster lives, and nothing here can keep it from serving.
+            PreflightFailed: it cannot be had; a given host has another version of k3s; or the old cluster lives, and
+                nothing here can keep it from serving.
             TargetNotEmpty: k3s has run on a given host, or it is another restore's.
             ConfigurationError: what is wanted contradicts itself.
             ProviderFailed: the provider does not answer.
@@ -75,10 +77,13 @@ class Making:
 
     def _see_hosts(self, restore: str) -> None:
         ground = self._ground
-        for name in ground.machines.steps:
+        planned = (each for each in ground.means.plan.steps if each.action == rebuild_plan.K3S)
+        versions = {each.details["name"]: str(each.details["version"]) for each in planned}
+        for name, step in ground.machines.steps.items():
             node = ground.machines.way_to(name, ground.provider.server(ground.wanted, ground.name_of(name)))
             try:
                 hosts.see_free(node, restore)
+                program.see_version(node, step.details["role"], versions.get(name, ""))
             except (NodeUnreachable, DeadlineExceeded) as error:
                 hint = error.hint if isinstance(error, NodeUnreachable) else ""
                 raise PreflightFailed(f"{error}; nothing was touched", hint) from None

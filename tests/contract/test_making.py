@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,7 +40,8 @@ def shared(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
     (tmp_path / "drkit.yaml").write_text(CONFIG.replace("ADDRESS", address))
     (tmp_path / "known_hosts").touch()
     config = load(tmp_path / "drkit.yaml")
-    plan = Plan("hosts", rebuild_plan.steps(Wanted("hosts", MANIFESTS, servers=(Machine("s1"),))), (), mode=MANIFESTS)
+    wanted = Wanted("hosts", MANIFESTS, servers=(Machine("s1"),), version="v1.34.4+k3s1")
+    plan = Plan("hosts", rebuild_plan.steps(wanted), (), mode=MANIFESTS)
     means = Means(plan, config, {}, {}, {}, old_is_dead=False, clock=SystemClock(), reporter=Heard())
     with Machines(plan, config) as machines:
         yield ground(means, machines, "restore-1")
@@ -83,6 +86,21 @@ def test_a_machine_that_never_lets_anybody_in_is_named(shared: Ground, monkeypat
         Making(shared).server(call_of(shared, {}))
     assert "--resume" in failed.value.hint
     assert not failed.value.passes
+
+
+@pytest.mark.parametrize(("version", "will_do"), [("v1.33.9+k3s1", False), ("v1.36.0+k3s1", False), ("v1.35.1", True)])
+def test_a_host_with_another_k3s_is_named_before_anything_is_touched(
+    shared: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, will_do: bool
+) -> None:
+    """An older version, or one that is too new for the datastore, is refused in preflight."""
+    (tmp_path / "k3s").write_text(f'#!/bin/sh\necho "k3s version {version} (0a1b2c3d)"\n')
+    (tmp_path / "k3s").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    if will_do:
+        Making(shared).preflight("restore-1", vouched=True)
+        return
+    with pytest.raises(PreflightFailed, match=re.escape(f"s1 has k3s {version}, and the cluster was on v1.34.4")):
+        Making(shared).preflight("restore-1", vouched=True)
 
 
 @pytest.mark.parametrize("shared", ["127.0.0.2"], indirect=True)
