@@ -168,11 +168,12 @@ class _Restoring:
         print(f"restore {journal.restore} to {self._to}: {'destroyed' if things else 'there was nothing to remove'}")
 
     def show(self, asked: Asked, *, resume: bool) -> None:
+        from drkit.restore.bounds import GROUPS
         from drkit.restore.engine import estimate, text
 
         self._see_flags(asked)
         made = self._interrupted()[1] if resume else self._planned(asked, self._planning())[0]
-        likely = estimate.of(made.steps, estimate.remembered())
+        likely = estimate.of(made.steps, estimate.remembered(), GROUPS)
         if self._as_json:
             show_json({"plan": {**made.as_json(), "estimate": likely.as_json()}})
             return
