@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from demo import processes
 from demo.play import ActFailed
 from demo.stage import environment, run
-from drkit.lab import containers, engine
+from drkit.lab import engine, inside
 from drkit.lab.engine import LABEL
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Lab:
             ActFailed: it did not succeed.
         """
         container = engine.connect().containers.get(f"drkit-lab-{self.name}-{member}")
-        status, said = containers.run_in(container, *argv)
+        status, said = inside.run_in(container, *argv)
         if status != 0:
             raise ActFailed(f"`{' '.join(argv)}` ended with exit code {status}: {said}")
         return said

@@ -59,7 +59,7 @@ def restore(
         bool, typer.Option("--old-is-dead", help="Vouch for the old cluster being dead: nothing looks, or fences it.")
     ] = False,
     accept_incomplete: Annotated[
-        bool, typer.Option("--accept-incomplete", help="Restore what an incomplete point has.")
+        bool, typer.Option("--accept-incomplete", help="Do without what an incomplete point or a registry lacks.")
     ] = False,
     accept_data_loss: Annotated[
         bool, typer.Option("--accept-data-loss", help="Start workloads whose volumes no source has, empty.")
@@ -168,11 +168,12 @@ class _Restoring:
         print(f"restore {journal.restore} to {self._to}: {'destroyed' if things else 'there was nothing to remove'}")
 
     def show(self, asked: Asked, *, resume: bool) -> None:
+        from drkit.restore.bounds import GROUPS
         from drkit.restore.engine import estimate, text
 
         self._see_flags(asked)
         made = self._interrupted()[1] if resume else self._planned(asked, self._planning())[0]
-        likely = estimate.of(made.steps, estimate.remembered())
+        likely = estimate.of(made.steps, estimate.remembered(), GROUPS)
         if self._as_json:
             show_json({"plan": {**made.as_json(), "estimate": likely.as_json()}})
             return
@@ -196,7 +197,7 @@ class _Restoring:
         with reporter() as telling:
             for warning in made.warnings:
                 telling.warn(warning)
-            work = self._work(made, planning, chosen, old_is_dead=asked.old_is_dead, telling=telling)
+            work = self._work(made, planning, chosen, asked, telling)
             report = execute(made, work, journal, SystemClock(), telling, keep)
         self._show(report)
 
@@ -256,9 +257,7 @@ class _Restoring:
             )
         return newest, from_json(history.plan)
 
-    def _work(
-        self, made: Plan, planning: Planning, chosen: list[Chosen], *, old_is_dead: bool, telling: Reporter
-    ) -> Work:
+    def _work(self, made: Plan, planning: Planning, chosen: list[Chosen], asked: Asked, telling: Reporter) -> Work:
         from drkit.clock import SystemClock
         from drkit.restore.rebuild import Means, Rebuild
         from drkit.restore.run import DatabaseRestore
@@ -269,7 +268,8 @@ class _Restoring:
         dsns = {each.name: dsn_of(each, f"clusters.{self._to}.databases") for each in target.databases}
         if not self._is_cluster():
             return DatabaseRestore(config, vaults, made, sources, dsns)
-        return Rebuild(Means(made, config, vaults, sources, dsns, old_is_dead, SystemClock(), telling))
+        accepted = asked.accept_incomplete
+        return Rebuild(Means(made, config, vaults, sources, dsns, asked.old_is_dead, SystemClock(), telling, accepted))
 
     def _show(self, report: Report) -> None:
         from drkit.restore.engine import text

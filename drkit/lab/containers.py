@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
@@ -209,15 +209,6 @@ def fetch(container: docker.models.containers.Container, path: str) -> str:
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         file = archive.extractfile(archive.getmembers()[0])
         return "" if file is None else file.read().decode()
-
-
-def run_in(container: docker.models.containers.Container, *argv: str) -> tuple[int | None, str]:
-    """Run a program in a container, and return its exit code and its output; what it warned of too where it failed."""
-    code, streams = container.exec_run(list(argv), demux=True)
-    output, errors = cast("tuple[bytes | None, bytes | None]", streams)
-    # Its output alone is whole JSON; a warning can come between two lines of it.
-    said = (output or b"") + (b"" if code == 0 else errors or b"")
-    return code, said.decode(errors="replace")
 
 
 def answers(address: str, port: int, greeting: bytes = b"") -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from drkit import process
-from drkit.lab import cluster, containers
+from drkit.lab import cluster, containers, inside
 from drkit.lab.topology import Role
 from drkit.state import write_durably
 
@@ -57,13 +57,11 @@ def join(engine: DockerClient, lab: Topology, files: LabFiles, reporter: Reporte
 
 def _enable(engine: DockerClient, node: Container) -> None:
     # Not waited for: a server of several is ready only when others are.
-    containers.run_in(
-        engine.containers.get(node.name), "systemctl", "enable", "--now", "--no-block", cluster.unit(node)
-    )
+    inside.run_in(engine.containers.get(node.name), "systemctl", "enable", "--now", "--no-block", cluster.unit(node))
 
 
 def _kubectl(server: docker.models.containers.Container, *words: str) -> tuple[int | None, str]:
-    return containers.run_in(server, "k3s", "kubectl", *words)
+    return inside.run_in(server, "k3s", "kubectl", *words)
 
 
 def ready(engine: DockerClient, lab: Topology) -> list[str]:
@@ -92,7 +90,7 @@ def _started(engine: DockerClient, node: Container) -> float:
     if container is None or container.status != RUNNING:
         return math.inf
     show = ("systemctl", "show", "--property=MainPID,ExecMainStartTimestamp", "--timestamp=unix", cluster.unit(node))
-    return running_since(containers.run_in(container, *show)[1])
+    return running_since(inside.run_in(container, *show)[1])
 
 
 def running_since(shown: str) -> float:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from drkit.errors import PreflightFailed
-from drkit.lab import balancer, containers
+from drkit.lab import balancer, containers, inside
 from drkit.lab.accounts import ACCOUNTS, BACKUP
 from drkit.lab.files import APPEND_KEY, FULL_KEY, NODE_KEY, files_of
 from drkit.lab.join import RUNNING, ready
@@ -49,7 +49,7 @@ def version(engine: DockerClient, lab: Topology) -> str | None:
     for node in lab.nodes:
         container = containers.get(engine, node.name)
         if container is not None and container.status == RUNNING:
-            return version_line(containers.run_in(container, "k3s", "--version")[1])
+            return version_line(inside.run_in(container, "k3s", "--version")[1])
     return None
 
 

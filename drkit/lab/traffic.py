@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drkit.errors import DrkitError
-from drkit.lab import balancer, containers, names
+from drkit.lab import balancer, containers, inside, names
 from drkit.lab.placed import Placed
 from drkit.process import tail
 from drkit.state import exclusive
@@ -55,7 +55,7 @@ def change(container: docker.models.containers.Container, wanted: Setting) -> No
     """
     text = balancer.configuration(wanted.services, wanted.targets, wanted.before)
     containers.place(container, [Placed(_NEXT, text)])
-    status, said = containers.run_in(container, "haproxy", "-c", "-f", _NEXT)
+    status, said = inside.run_in(container, "haproxy", "-c", "-f", _NEXT)
     if status != 0:
         raise DrkitError(f"{container.name}: HAProxy does not take its configuration\n{tail(said)}")
     containers.place(container, [Placed(balancer.FILE, text)])
@@ -71,14 +71,14 @@ def check_targets(container: docker.models.containers.Container, check: Check) -
 def health(container: docker.models.containers.Container) -> dict[tuple[str, int], bool]:
     """For each target and port: whether its checks succeed. Those not checked yet lack."""
     ask = f"echo 'show stat' | socat -t 5 stdio {balancer.SOCKET}"
-    status, said = containers.run_in(container, "sh", "-c", ask)
+    status, said = inside.run_in(container, "sh", "-c", ask)
     # It is being started, or reads its configuration.
     return balancer.health(said) if status == 0 else {}
 
 
 def answers(container: docker.models.containers.Container) -> Answers:
     """What the DNS server answers beside its members' names."""
-    status, said = containers.run_in(container, "cat", names.RECORDS)
+    status, said = inside.run_in(container, "cat", names.RECORDS)
     return names.answers(said if status == 0 else "")
 
 

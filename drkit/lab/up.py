@@ -11,7 +11,7 @@ from drkit import process
 from drkit.backup import leftovers
 from drkit.config.load import load
 from drkit.errors import ConfigurationError, DrkitError, TargetNotEmpty
-from drkit.lab import balancer, containers
+from drkit.lab import balancer, containers, inside
 from drkit.lab import topology as topologies
 from drkit.lab.build import ensure
 from drkit.lab.files import (
@@ -211,7 +211,7 @@ def _is_healthy(container: docker.models.containers.Container, wanted: Container
     match wanted.role:
         case Role.SERVER | Role.AGENT:
             # What systemd says when basic.target is there; k3s may take longer.
-            state = containers.run_in(container, "systemctl", "is-system-running")[1].strip()
+            state = inside.run_in(container, "systemctl", "is-system-running")[1].strip()
             return state in {"starting", "running", "degraded"} and containers.answers(
                 wanted.address, SSH_PORT, b"SSH-"
             )

@@ -30,13 +30,15 @@ class Phase(IntEnum):
     CONFIGURATION = 4
     VOLUMES = 5
     SERVICES = 6
-    OPERATORS = 7
+    NETWORK = 7
+    """What runs on the nodes' own network, on each of them: it may be what makes that of the pods, as Canal is."""
+    OPERATORS = 8
     """What serves webhooks or looks after custom resources, to be waited for until it is ready."""
-    WORKLOADS = 8
+    WORKLOADS = 9
     """With the custom resources."""
-    ENTRIES = 9
+    ENTRIES = 10
     """What leads to the workloads, or watches over them."""
-    ADMISSION = 10
+    ADMISSION = 11
 
 
 _PHASES: Final[Mapping[tuple[str, str], Phase]] = {
@@ -78,7 +80,8 @@ _PHASES: Final[Mapping[tuple[str, str], Phase]] = {
     ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): Phase.ADMISSION,
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): Phase.ADMISSION,
 }
-_RUNNING: Final = frozenset({("apps", "deployments"), ("apps", "statefulsets"), ("apps", "daemonsets")})
+_ON_EACH_NODE: Final = ("apps", "daemonsets")
+_RUNNING: Final = frozenset({("apps", "deployments"), ("apps", "statefulsets"), _ON_EACH_NODE})
 _WEBHOOKS: Final = frozenset(
     {
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
@@ -113,6 +116,8 @@ def may_operate(kind: Resource) -> bool:
 
 def phase(kind: Resource, obj: Object, operators: Operators) -> Phase:
     """When an object is applied."""
+    if (kind.group, kind.plural) == _ON_EACH_NODE and _at(obj, "spec", "template", "spec", "hostNetwork") is True:
+        return Phase.NETWORK
     if operators.has(kind, obj):
         return Phase.OPERATORS
     return _PHASES.get((kind.group, kind.plural), Phase.WORKLOADS)

@@ -54,8 +54,9 @@ def working(means: Means, machines: Machines, *, resumed: bool) -> Iterator[Mapp
             _read(means, setups, sealed)
             _preflight(means, setups, sealed)
             if not resumed and MANIFESTS in means.sources:
-                for sentence in needed_images.missing(sealed, setups.topology, setups.olds()[machines.first].files):
-                    means.reporter.warn(sentence)
+                files = setups.olds()[machines.first].files
+                accepted = means.accept_incomplete
+                needed_images.see(sealed.gathered(), setups.topology, files, means.reporter, accepted=accepted)
         yield {
             rebuild_plan.REACH: Action(lambda call: _see(new, call)),
             **Waking(means, machines, setups, new).actions(),

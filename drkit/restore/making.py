@@ -17,6 +17,7 @@ from drkit.providers.port import ADOPTED
 from drkit.restore import alive, rebuild_plan, reissue
 from drkit.restore.engine.action import Action
 from drkit.restore.etcd import machine as hosts
+from drkit.restore.etcd import program
 from drkit.restore.etcd.values import Machine, family
 from drkit.restore.machines import to_result
 from drkit.restore.wanted import SSH
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from drkit.restore.engine.action import Call
     from drkit.restore.ground import Ground
 
-_BOOT_SECONDS = 600.0
+BOOT_SECONDS = 600.0
 """From a server that the provider calls running to one that lets drkit in, and has its private address."""
 _ASK_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0
@@ -58,7 +59,8 @@ class Making:
             vouched: the user says that the old cluster is dead, or it was seen before.
 
         Raises:
-            PreflightFailed: it cannot be had; or the old cluster lives, and nothing here can keep it from serving.
+            PreflightFailed: it cannot be had; a given host has another version of k3s; or the old cluster lives, and
+                nothing here can keep it from serving.
             TargetNotEmpty: k3s has run on a given host, or it is another restore's.
             ConfigurationError: what is wanted contradicts itself.
             ProviderFailed: the provider does not answer.
@@ -75,10 +77,13 @@ class Making:
 
     def _see_hosts(self, restore: str) -> None:
         ground = self._ground
-        for name in ground.machines.steps:
+        planned = (each for each in ground.means.plan.steps if each.action == rebuild_plan.K3S)
+        versions = {each.details["name"]: str(each.details["version"]) for each in planned}
+        for name, step in ground.machines.steps.items():
             node = ground.machines.way_to(name, ground.provider.server(ground.wanted, ground.name_of(name)))
             try:
                 hosts.see_free(node, restore)
+                program.see_version(node, step.details["role"], versions.get(name, ""))
             except (NodeUnreachable, DeadlineExceeded) as error:
                 hint = error.hint if isinstance(error, NodeUnreachable) else ""
                 raise PreflightFailed(f"{error}; nothing was touched", hint) from None
@@ -96,7 +101,7 @@ class Making:
         ground, name = self._ground, call.step.details["name"]
         made = ground.provider.server(ground.wanted, ground.name_of(name))
         node = ground.machines.way_to(name, made)
-        until = time.monotonic() + _BOOT_SECONDS
+        until = time.monotonic() + BOOT_SECONDS
         _wait_for(node, until)
 
         def believe(server: Server) -> None:
@@ -128,7 +133,7 @@ def _wait_for(node: Node, until: float) -> None:
         except (NodeUnreachable, DeadlineExceeded) as error:
             if time.monotonic() > until:
                 raise RestoreFailed(
-                    f"{node.name} is there, and did not let drkit in within {_BOOT_SECONDS:.0f} s: {error}",
+                    f"{node.name} is there, and did not let drkit in within {BOOT_SECONDS:.0f} s: {error}",
                     "look at its console; it is asked again with --resume, or made again after --destroy",
                 ) from None
             process.pause(_AGAIN_SECONDS)

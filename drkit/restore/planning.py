@@ -41,7 +41,7 @@ class Asked:
         point: a point's id, or ``latest``.
         at: the newest of each source at or before this time.
         only: kinds and names; those that begin with ``manifests/`` mean objects of that source.
-        accept_incomplete: whether an incomplete point that is named will do.
+        accept_incomplete: whether an incomplete point that is named will do, and a cluster without some of its images.
         mode: ``etcd``, ``manifests``, or empty; of clusters alone, as all that follows.
         namespaces: old and new names.
     """

@@ -7,11 +7,12 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from drkit.restore import databases, plan, target
+from drkit.restore.bounds import GROUPS, SIDE_BY_SIDE
 from drkit.restore.cnpg.primary import InPrimary
 from drkit.restore.databases import Origin
 from drkit.restore.engine.action import Action
 from drkit.restore.rebuild_plan import IN_POD
-from drkit.restore.run import DATABASES, SIDE_BY_SIDE, of_loaded, read_globals
+from drkit.restore.run import of_loaded, read_globals
 from drkit.restore.target import Place
 from drkit.restore.waking import postgres_cluster
 
@@ -39,8 +40,8 @@ class PodDatabases:
         """The functions, by the names of the plan's actions."""
         found = {
             plan.ROLES: Action(self._make_roles),
-            plan.CREATE: Action(self._create, DATABASES),
-            plan.LOAD: Action(self._load, DATABASES),
+            plan.CREATE: Action(self._create, GROUPS[plan.CREATE]),
+            plan.LOAD: Action(self._load, GROUPS[plan.LOAD]),
             **of_loaded(self._place),
         }
         return {f"{IN_POD}{name}": action for name, action in found.items()}

@@ -46,6 +46,7 @@ class Means:
         old_is_dead: the user vouches for it, now or when the plan was made.
         clock: the time.
         reporter: told what is not one step's alone.
+        accept_incomplete: the user does without what cannot be had, such as images.
     """
 
     plan: Plan
@@ -56,6 +57,7 @@ class Means:
     old_is_dead: bool
     clock: Clock
     reporter: Reporter
+    accept_incomplete: bool = False
 
 
 class Rebuild:

@@ -11,9 +11,10 @@ from drkit.errors import DrkitError, PreflightFailed, TargetNotEmpty, Verificati
 from drkit.points.descriptor import LARGEST_BYTES
 from drkit.postgres.access import ByDsn
 from drkit.restore import databases, plan, target
+from drkit.restore.bounds import GROUPS, SIDE_BY_SIDE
 from drkit.restore.databases import Origin
 from drkit.restore.engine import journal
-from drkit.restore.engine.action import Action, Group
+from drkit.restore.engine.action import Action
 from drkit.restore.stream import feed
 from drkit.restore.target import Place
 
@@ -28,12 +29,6 @@ if TYPE_CHECKING:
     from drkit.restore.engine.journal import History
     from drkit.restore.engine.plan import Plan, Step
     from drkit.vault.port import Reader, Vault
-
-SIDE_BY_SIDE = 2
-"""Databases that are loaded at a time: each needs a core here and one on the server."""
-DATABASES = Group("databases", SIDE_BY_SIDE)
-STATISTICS = Group("statistics", SIDE_BY_SIDE)
-"""Of their own: statistics are collected while the rows are counted."""
 
 
 class DatabaseRestore:
@@ -78,8 +73,8 @@ class DatabaseRestore:
             self._preflight(history)
             yield {
                 plan.ROLES: Action(self._make_roles),
-                plan.CREATE: Action(self._create, DATABASES),
-                plan.LOAD: Action(self._load, DATABASES),
+                plan.CREATE: Action(self._create, GROUPS[plan.CREATE]),
+                plan.LOAD: Action(self._load, GROUPS[plan.LOAD]),
                 **of_loaded(lambda call: self._place(call.step)),
             }
 
@@ -153,10 +148,10 @@ def of_loaded(place: Callable[[Call], Place]) -> dict[str, Action]:
             call.warn(difference)
 
     return {
-        plan.ANALYZE: Action(lambda call: databases.analyze(place(call)), STATISTICS),
-        plan.PROVE: Action(lambda call: databases.prove(place(call)), DATABASES),
-        plan.PUBLISH: Action(lambda call: databases.publish(place(call)), DATABASES),
-        plan.SETTINGS: Action(put_back_properties, DATABASES),
+        plan.ANALYZE: Action(lambda call: databases.analyze(place(call)), GROUPS[plan.ANALYZE]),
+        plan.PROVE: Action(lambda call: databases.prove(place(call)), GROUPS[plan.PROVE]),
+        plan.PUBLISH: Action(lambda call: databases.publish(place(call)), GROUPS[plan.PUBLISH]),
+        plan.SETTINGS: Action(put_back_properties, GROUPS[plan.SETTINGS]),
     }
 
 

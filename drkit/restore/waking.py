@@ -13,7 +13,7 @@ from drkit.restore import rebuild_plan
 from drkit.restore.cnpg import cluster as clusters
 from drkit.restore.cnpg import removal
 from drkit.restore.engine.action import Action
-from drkit.restore.etcd import cluster, datastores, kept, machine, scrub
+from drkit.restore.etcd import cluster, datastores, kept, machine, program, scrub
 from drkit.restore.node_setups import DATASTORE
 from drkit.restore.wanted import SERVER
 
@@ -60,7 +60,7 @@ class Waking:
 
     def _k3s(self, call: Call) -> None:
         details = call.step.details
-        machine.install(self._machines.node(details["name"], call), details["role"], details["version"])
+        program.install(self._machines.node(details["name"], call), details["role"], details["version"])
 
     def _files(self, call: Call) -> None:
         name = call.step.details["name"]

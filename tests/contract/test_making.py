@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from drkit.clock import SystemClock
 from drkit.config.load import load
-from drkit.errors import PreflightFailed
-from drkit.restore import rebuild_plan
+from drkit.errors import PreflightFailed, RestoreFailed
+from drkit.restore import making, rebuild_plan
 from drkit.restore.engine import journal
 from drkit.restore.engine.action import Call
 from drkit.restore.engine.plan import Plan
@@ -38,35 +40,66 @@ def shared(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
     (tmp_path / "drkit.yaml").write_text(CONFIG.replace("ADDRESS", address))
     (tmp_path / "known_hosts").touch()
     config = load(tmp_path / "drkit.yaml")
-    plan = Plan("hosts", rebuild_plan.steps(Wanted("hosts", MANIFESTS, servers=(Machine("s1"),))), (), mode=MANIFESTS)
+    wanted = Wanted("hosts", MANIFESTS, servers=(Machine("s1"),), version="v1.34.4+k3s1")
+    plan = Plan("hosts", rebuild_plan.steps(wanted), (), mode=MANIFESTS)
     means = Means(plan, config, {}, {}, {}, old_is_dead=False, clock=SystemClock(), reporter=Heard())
     with Machines(plan, config) as machines:
         yield ground(means, machines, "restore-1")
 
 
-def test_a_host_is_known_by_its_own_addresses(shared: Ground) -> None:
-    """It keeps its name; its address in the cluster is on one of its interfaces, and later steps find the way to it."""
+def call_of(shared: Ground, left: dict[str, Any]) -> Call:
+    """A call of the step ``server s1``; what it left, where it is done."""
     clock = SystemClock()
     begun = journal.begin("hosts", "restore-1", shared.means.plan.as_json())
     attempt = journal.Attempt(begun, clock, 1, clock.now(), clock.monotonic())
     step = shared.machines.steps["s1"]
-    making = Making(shared)
+    return Call(step, attempt, begun_before=False, results={step.id: left} if left else {}, task=Heard())
+
+
+def test_a_host_is_known_by_its_own_addresses(shared: Ground) -> None:
+    """It keeps its name; its address in the cluster is on one of its interfaces, and later steps find the way to it."""
+    work = Making(shared)
     # The old machine, set up anew.
-    making.preflight("restore-1", vouched=False)
-    left = making.server(Call(step, attempt, begun_before=False, results={}, task=Heard()))
-    call = Call(step, attempt, begun_before=False, results={step.id: left}, task=Heard())
+    work.preflight("restore-1", vouched=False)
+    left = work.server(call_of(shared, {}))
+    call = call_of(shared, left)
     machine = shared.machines.machine("s1", call)
     assert (machine.name, machine.role, machine.join) == ("s1", "server", "")
     assert machine.internal
     listed = shared.machines.node("s1", call).run(["ip", "-brief", "address", "show", machine.interface], deadline=20)
     assert f" {machine.internal[0]}/".encode() in listed.stdout
-    assert making.server(call) == left
+    assert work.server(call) == left
 
 
 @pytest.mark.parametrize("shared", ["192.0.2.1.invalid"], indirect=True)
 def test_a_host_that_cannot_be_reached_is_named_before_anything_is_touched(shared: Ground) -> None:
     """A name that leads nowhere is refused in preflight."""
     with pytest.raises(PreflightFailed, match=r"(?s)s1.*nothing was touched"):
+        Making(shared).preflight("restore-1", vouched=True)
+
+
+@pytest.mark.parametrize("shared", ["192.0.2.1.invalid"], indirect=True)
+def test_a_machine_that_never_lets_anybody_in_is_named(shared: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its bound it is said which one it is, and what can be done about it."""
+    monkeypatch.setattr(making, "BOOT_SECONDS", 0.1)
+    with pytest.raises(RestoreFailed, match="s1 is there, and did not let drkit in") as failed:
+        Making(shared).server(call_of(shared, {}))
+    assert "--resume" in failed.value.hint
+    assert not failed.value.passes
+
+
+@pytest.mark.parametrize(("version", "will_do"), [("v1.33.9+k3s1", False), ("v1.36.0+k3s1", False), ("v1.35.1", True)])
+def test_a_host_with_another_k3s_is_named_before_anything_is_touched(
+    shared: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, will_do: bool
+) -> None:
+    """An older version, or one that is too new for the datastore, is refused in preflight."""
+    (tmp_path / "k3s").write_text(f'#!/bin/sh\necho "k3s version {version} (0a1b2c3d)"\n')
+    (tmp_path / "k3s").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    if will_do:
+        Making(shared).preflight("restore-1", vouched=True)
+        return
+    with pytest.raises(PreflightFailed, match=re.escape(f"s1 has k3s {version}, and the cluster was on v1.34.4")):
         Making(shared).preflight("restore-1", vouched=True)
 
 

@@ -1,8 +1,8 @@
-"""``python -m tests.lab.machines_once CONFIG``: what concerns machines and traffic of a restore, to be killed.
+"""``python -m tests.lab.machines_once CONFIG [SECONDS]``: machines and traffic of a restore, to be killed.
 
 The engine carries out the steps ``network``, ``server``, ``mark``, ``fence``, ``balancer``, ``health`` and ``dns`` of
 the plan for the target ``new-cluster``; in place of the cluster each machine serves a page. It goes on with what was
-begun.
+begun. A machine may take so many seconds to boot.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from drkit.clock import SystemClock
 from drkit.config.load import load
 from drkit.observe.progress import PlainReporter
-from drkit.restore import rebuild_plan
+from drkit.restore import making, rebuild_plan
 from drkit.restore.engine import journal
 from drkit.restore.engine.action import Action, Call
 from drkit.restore.engine.plan import Plan, Step, from_json
@@ -94,6 +94,8 @@ def plan(config: Config) -> Plan:
 def main() -> None:
     """Begin, or go on."""
     config = load(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        making.BOOT_SECONDS = float(sys.argv[2])
     newest = journal.newest(TARGET)
     history = None if newest is None else journal.read(newest)
     made = plan(config) if history is None else from_json(history.plan)

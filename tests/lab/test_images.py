@@ -63,13 +63,14 @@ def test_images_are_resolved_for_the_machines_architecture(registry: Registry) -
     assert (other.state, other.why) == (State.OTHER_ARCHITECTURE, "not for arm64; it is there for amd64")
     gone = found(registry, registry.image("tokens/web:gone"))
     assert (gone.state, gone.is_problem) == (State.NOT_FOUND, True)
+    assert (there.stops, other.stops, gone.stops) == (False, True, True)
 
 
 @pytest.mark.parametrize("password", ["", "wrong-pass-word"])
 def test_who_may_not_have_an_image_is_told_so(registry: Registry, password: str) -> None:
     """Without a pull secret, or with a wrong one, the image is refused, and no password is in what is said."""
     refused = found(registry, registry.image("tokens/web:both"), password)
-    assert refused.state is State.DENIED
+    assert (refused.state, refused.stops) == (State.DENIED, False)
     assert "pass-word" not in refused.why
 
 

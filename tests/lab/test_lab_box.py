@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from drkit.lab import containers
+from drkit.lab import inside
 from tests.lab.labs import COLD_SECONDS, login
 from tests.lab.site import BORG, PASSPHRASE, Site
 from tests.lab.test_vault_trouble import BULKY
@@ -46,7 +46,7 @@ def stored(engine: DockerClient, lab: Lab, repository: str) -> int:
     """The bytes of a repository of the lab's own account, as the box sees them."""
     box = engine.containers.get(f"drkit-lab-{lab['name']}-box")
     home = f"/home/{lab['box']['accounts'][0]['user']}"
-    return int(containers.run_in(box, "du", "-sb", f"{home}/{repository}")[1].split()[0])
+    return int(inside.run_in(box, "du", "-sb", f"{home}/{repository}")[1].split()[0])
 
 
 def test_a_backup_into_the_box_and_back(lab: Lab, site: Site, small: str, absent: Callable[..., str]) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from drkit.config.load import load
-from drkit.lab import containers, machines, traffic
+from drkit.lab import containers, inside, machines, traffic
 from drkit.lab.hcloud.seed import serving_lab
-from drkit.lab.topology import Role
+from drkit.lab.topology import Role, full_name
 from drkit.providers import find, naming
 from tests.lab.labs import COLD_SECONDS
 from tests.lab.machines_once import PAGE, TARGET
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from docker import DockerClient
+    from docker.models.containers import Container
 
     from drkit.lab.hcloud.serve import StandIn
     from drkit.lab.topology import Topology
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.disaster, pytest.mark.timeout(COLD_SECONDS)]
 
 TOKEN = "a-token-for-tests"
+BOOT_SECONDS = "40"
 _SECONDS = 400.0
 
 
@@ -70,10 +72,10 @@ class Owner:
         ]
         self.config.write_text("\n".join(lines))
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin, or go on."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.lab.machines_once", str(self.config)],
+            [sys.executable, "-m", "tests.lab.machines_once", str(self.config), *arguments],
             env={
                 **os.environ,
                 "HCLOUD_ENDPOINT": self.api.endpoint,
@@ -107,11 +109,16 @@ class Owner:
         """Whether the API was asked that."""
         return any(each[0] == method and path in each[1] for each in self.api.asked)
 
-    def ended(self) -> tuple[int, str]:
+    def ended(self, child: subprocess.Popen[str] | None = None) -> tuple[int, str]:
         """Go on to the end: status, and what it said."""
-        child = self.start()
+        child = child or self.start()
         _, said = child.communicate(timeout=_SECONDS)
         return child.returncode, said
+
+    def made(self, name: str) -> Container | None:
+        """The machine that was made for an old one of this name, once it runs."""
+        beginning = full_name(self.topology.spec.name, f"{name}-r")
+        return next((each for each in self.engine.containers.list() if str(each.name).startswith(beginning)), None)
 
 
 @pytest.fixture
@@ -163,6 +170,26 @@ def test_killed_in_every_action_it_ends_the_same(owner: Owner, monkeypatch: pyte
     assert resolved(owner.lab, owner.site) == "192.0.2.7"
 
 
+def test_a_machine_that_never_boots_is_named(owner: Owner) -> None:
+    """Within its bound it is waited for, while the other is made; then it is said which, and --resume waits again."""
+    for each in owner.topology.nodes:
+        owner.engine.containers.get(each.name).kill()
+    child = owner.start(BOOT_SECONDS)
+    until(lambda: owner.made("server-1") or child.poll() is not None, _SECONDS)
+    dead = owner.made("server-1")
+    assert dead is not None, owner.ended(child)
+    dead.kill()  # the API goes on saying that it runs
+    status, said = owner.ended(child)
+    name = f"server-1-r{naming.short(restore_of(owner))}"
+    assert status != 0
+    assert f"{name} is there, and did not let drkit in within {BOOT_SECONDS} s" in said
+    assert owner.has("server agent-1", "done")
+    machines.power_on(dead)
+    status, said = owner.ended()
+    assert status == 0, said
+    see_that_it_is_whole(owner)
+
+
 def restore_of(owner: Owner) -> str:
     """The restore's id."""
     return next((owner.directory / f"state/drkit/restores/{TARGET}").glob("*.jsonl")).stem
@@ -179,7 +206,7 @@ def see_that_it_is_whole(owner: Owner) -> None:
     assert sum(suffix in name for name in states) == 2
     agent = machines.find(owner.engine, owner.topology, f"agent-1{suffix}")
     assert agent is not None
-    status, mark = containers.run_in(agent, "cat", "/etc/drkit/restore.json")
+    status, mark = inside.run_in(agent, "cat", "/etc/drkit/restore.json")
     assert (status, restore in mark) == (0, True)
     until(lambda: page(owner.lab, "/health").strip() == PAGE, 60, 0.2)
     until(lambda: resolved(owner.lab, owner.site) == owner.lab["load_balancer"]["address"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from drkit.lab import balancer, containers
+from drkit.lab import balancer, containers, inside
 from drkit.lab.placed import Placed
 from tests.lab.labs import COLD_SECONDS, LabUser, ssh
 from tests.lab.waiting import until
@@ -83,7 +83,7 @@ def configure(container: Container, text: str) -> None:
 def is_up(container: Container) -> bool:
     """Whether the load balancer takes the test's target for healthy."""
     script = f"echo show stat | socat - {balancer.SOCKET} | grep ^port-{PORT},agent-1, | cut -d, -f18"
-    return containers.run_in(container, "sh", "-c", script)[1].strip() == "UP"
+    return inside.run_in(container, "sh", "-c", script)[1].strip() == "UP"
 
 
 def test_a_target_goes_and_comes_back_as_hetzners_would(lab: Lab, balancer_container: Container) -> None:

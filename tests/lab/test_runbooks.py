@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pyrage
 import pytest
 
-from drkit.lab import containers, machines
+from drkit.lab import inside, machines
 from drkit.lab.files import HCLOUD_TOKEN, TARGET, files_of
 from drkit.lab.hcloud.seed import serving_lab
 from drkit.lab.workload import images
@@ -252,7 +252,7 @@ def test_a_private_cluster(scene: Scene) -> None:
         until(lambda: scene.serves(found[SPARES[1]]), 120, 1)
         bastion = machines.find(scene.engine, scene.topology, "bastion")
         assert bastion is not None
-        _, seen = containers.run_in(bastion, "journalctl", "-u", "ssh", "--no-pager")
+        _, seen = inside.run_in(bastion, "journalctl", "-u", "ssh", "--no-pager")
         assert "Accepted publickey for root" in seen
 
 

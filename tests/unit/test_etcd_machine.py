@@ -11,7 +11,7 @@ from drkit.archive import Kind, entries
 from drkit.cluster import kubeconfig
 from drkit.cluster.k3s import Settings
 from drkit.errors import ConfigurationError
-from drkit.restore.etcd import datastores, machine
+from drkit.restore.etcd import datastores, machine, program
 from drkit.restore.etcd.values import File
 
 
@@ -31,7 +31,7 @@ from drkit.restore.etcd.values import File
 )
 def test_which_versions_will_do(there: str, wanted: str, will_do: bool) -> None:
     """The same, a newer patch or the next minor version takes over a datastore; nothing older does."""
-    assert machine.fits(there, wanted) is will_do
+    assert program.fits(there, wanted) is will_do
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,29 @@ def test_every_image_of_a_workload_is_found() -> None:
     assert found[0].policy == "Never"
 
 
+def test_who_starts_no_pods_needs_no_image() -> None:
+    """What is suspended or scaled to nothing can do without; what a custom resource's field means nobody knows."""
+    cron = resource("cronjobs", "CronJob", "batch")
+    job = {"spec": {"template": {"spec": {"containers": [{"image": "job"}]}}}}
+    template = {"spec": {"containers": [{"image": "web"}]}}
+    found = wanted(
+        [
+            deployment("web", containers=[{"image": "web"}]),
+            (DEPLOYMENTS, named("idle", spec={"replicas": 0, "template": template})),
+            (cron, named("nightly", spec={"jobTemplate": job})),
+            (cron, named("never", spec={"jobTemplate": job, "suspend": True})),
+            (CLUSTERS, named("main-db", spec={"imageName": "postgresql:17", "instances": 2})),
+        ]
+    )
+    assert {each.used_by: each.runs for each in found} == {
+        "Deployment one/web": True,
+        "Deployment one/idle": False,
+        "CronJob one/nightly": True,
+        "CronJob one/never": False,
+        "Cluster one/main-db": False,
+    }
+
+
 def test_pull_secrets_are_the_pods_own_or_its_accounts() -> None:
     """A pod's own pull secrets count; those of its service account where it names none; never another namespace's."""
 

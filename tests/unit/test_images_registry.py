@@ -7,19 +7,26 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from drkit.errors import PreflightFailed
 from drkit.lab.ports import free_port
+from drkit.restore import needed_images
 from drkit.restore.images import mirrors, reference
 from drkit.restore.images.keyring import Login
 from drkit.restore.images.registry import Answer, Registries, State
 from drkit.restore.images.resolve import resolve
 from drkit.restore.images.wanted import Wanted
+from tests.contract.api_server import DEPLOYMENTS
+from tests.old_cluster import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from drkit.cluster.kube import Object, Resource
+    from drkit.restore.objects.gather import Gathered
 
 DIGEST = f"sha256:{'0a' * 32}"
 INDEX = {"manifests": [{"platform": {"os": "linux", "architecture": each}} for each in ("amd64", "arm64")]}
@@ -211,6 +218,68 @@ def test_images_are_asked_for_once_and_each_names_who_needs_it(registry: StandIn
         "digest": web.digest,
     }
     assert [each.image for each in found.values() if each.is_problem] == [registry.image("gone:1"), "No Name"]
+
+
+UNKNOWN = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
+
+
+class Sealed:
+    """The objects of a cluster: Deployments, each with an image and so many replicas."""
+
+    def __init__(self, *needed: tuple[str, str, int]) -> None:
+        self._needed = needed
+
+    def objects(self) -> Iterator[tuple[Resource, Object]]:
+        """They."""
+        for name, image, replicas in self._needed:
+            template = {"spec": {"containers": [{"image": image}]}}
+            metadata = {"name": name, "namespace": "one"}
+            yield DEPLOYMENTS, {"metadata": metadata, "spec": {"replicas": replicas, "template": template}}
+
+
+def see(*needed: tuple[str, str, int], nodes: tuple[str, ...] = ("arm64",), accepted: bool = False) -> list[str]:
+    """What a restore is told of the images, where it goes on."""
+    topology = {"nodes": [{"labels": {"kubernetes.io/arch": each}} for each in nodes]}
+    heard = Heard()
+    needed_images.see(cast("Gathered", Sealed(*needed)), topology, {}, heard, accepted=accepted)
+    return heard.notes
+
+
+def test_what_a_registry_does_not_have_refuses_the_restore(registry: StandIn) -> None:
+    """Before anything is made, with the image and who needs it; whoever does without goes on, and is told."""
+    registry.answer = lambda path, _headers: (200, {}, INDEX) if "/a/b/" in path else (404, {}, UNKNOWN)
+    gone = ("web", registry.image("gone:1"), 2)
+    with pytest.raises(PreflightFailed, match=r"gone:1 of Deployment one/web: 127.0.0.1.* does not have it") as refused:
+        see(gone, ("other", registry.image(), 1))
+    assert "--accept-incomplete" in refused.value.hint
+    (told,) = see(gone, accepted=True)
+    assert "gone:1 of Deployment one/web" in told
+
+
+@pytest.mark.parametrize(
+    ("reply", "nodes", "stops"),
+    [
+        ((404, {}, UNKNOWN), ("arm64",), True),
+        ((404, {}, {"errors": [{"code": "NAME_UNKNOWN"}]}), ("arm64",), True),
+        ((404, {}, b"<html>not here</html>"), ("arm64",), False),
+        ((404, {}, {"errors": 7}), ("arm64",), False),
+        ((401, {}, {}), ("arm64",), False),
+        ((500, {}, {}), ("arm64",), False),
+        ((200, {}, {"manifests": INDEX["manifests"][:1]}), ("arm64",), True),
+        ((200, {}, {"manifests": INDEX["manifests"][:1]}), ("arm64", "amd64"), False),
+        ((200, {}, {"manifests": [{}]}), ("arm64",), False),
+    ],
+)
+def test_only_a_registrys_own_word_refuses(
+    registry: StandIn, reply: Reply, nodes: tuple[str, ...], stops: bool
+) -> None:
+    """What stands on the way, who may not ask, and nodes of several kinds leave it open: that is said and no more."""
+    registry.answer = lambda _path, _headers: reply
+    (found,) = resolve([Wanted(registry.image(), "Deployment one/web", runs=True)], nodes, mirrors.Mirrors())
+    assert found.stops is stops
+    see(("idle", registry.image(), 0), nodes=nodes)
+    if not stops:
+        see(("web", registry.image(), 1), nodes=nodes)
 
 
 def test_a_mirror_that_cannot_be_asked_may_have_what_the_registry_does_not(registry: StandIn) -> None:

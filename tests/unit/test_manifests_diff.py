@@ -139,6 +139,19 @@ def test_what_others_need_comes_first() -> None:
     assert phases["r"] < phases["c"] < phases["p"] < phases["s"] < phases["operator"] < phases["web"] < phases["a"]
 
 
+def test_the_pods_network_comes_before_what_needs_it() -> None:
+    """A network that looks after no custom resources is there before operators are waited for, which run in it."""
+    daemons = resource("daemonsets", "DaemonSet", "apps")
+    host = {"template": {"spec": {"hostNetwork": True, "serviceAccountName": "flannel"}}}
+    flannel = _object(daemons, "kube-flannel-ds", "kube-flannel", spec=host)
+    logs = _object(daemons, "logs", "one", spec={"template": {"spec": {"hostNetwork": False}}})
+    web = _object(DEPLOYMENTS, "web", "one", spec=host)
+    phases = [order.phase(kind, obj, order.Operators()) for kind, obj in (flannel, logs, web)]
+    assert phases == [order.Phase.NETWORK, order.Phase.WORKLOADS, order.Phase.WORKLOADS]
+    operator = order.Operators(frozenset({"kube-flannel"}))
+    assert order.phase(*flannel, operator) < order.phase(*_workload("other", "kube-flannel"), operator)
+
+
 def _subject(namespace: str, name: str) -> dict[str, str]:
     return {"kind": "ServiceAccount", "namespace": namespace, "name": name}
 

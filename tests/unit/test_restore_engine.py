@@ -30,9 +30,9 @@ from drkit.restore.engine import execution, journal
 from drkit.restore.engine import plan as plans
 from drkit.restore.engine.action import Action, Call, Group
 from drkit.restore.engine.critical import path
-from drkit.restore.engine.execution import startable
 from drkit.restore.engine.plan import Drawn, Plan, Step
 from drkit.restore.engine.run import execute
+from drkit.restore.engine.turns import startable
 from drkit.restore.reports import keep
 
 if TYPE_CHECKING:
@@ -158,11 +158,11 @@ def test_steps_that_do_not_need_each_other_run_side_by_side() -> None:
 
 def test_a_group_is_bounded_and_the_first_of_the_plan_comes_first() -> None:
     """Of a bounded group only so many are started, in the plan's order; others are not held up by it."""
-    actions = {"load": Action(lambda _: None, Group("databases", 2)), "boot": Action(lambda _: None)}
+    groups = {"load": Group("databases", 2)}
     steps = [_step("load a"), _step("load b"), _step("load c"), _step("boot d"), _step("boot e", "boot d")]
 
     def now(done: set[str], begun: set[str]) -> list[str]:
-        return [step.id for step in startable(steps, done, begun, actions)]
+        return [step.id for step in startable(steps, done, begun, groups)]
 
     assert now(set(), set()) == ["load a", "load b", "boot d"]
     assert now({"load a"}, {"load b"}) == ["load c", "boot d"]

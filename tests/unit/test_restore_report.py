@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from drkit.observe.axis import GAP_WIDTH, Axis
 from drkit.restore import rebuild_plan
 from drkit.restore.engine import estimate, journal, page, report, text, waterfall
+from drkit.restore.engine.action import Group
+from drkit.restore.engine.axis import GAP_WIDTH, Axis
 from drkit.restore.engine.estimate import Sample
 from drkit.restore.engine.plan import Drawn, Plan, Step
 from drkit.restore.engine.report import AttemptReport
@@ -245,17 +247,28 @@ def test_estimates_come_from_earlier_runs_of_the_same_action() -> None:
     steps = (Step("load a", "load", "", (), {"size": 2_000_000_000}), Step("boot", "boot", ""), Step("new", "new", ""))
     samples = [Sample("load", 1_000_000_000, seconds) for seconds in (9.0, 10.0, 30.0)]
     samples += [Sample("load", 1000, 0.2)] + [Sample("boot", 0, seconds) for seconds in (20.0, 40.0)]
-    found = estimate.of(steps, samples[:3] + samples[4:])
+    found = estimate.of(steps, samples[:3] + samples[4:], {})
     assert found.steps == {"load a": 20.0, "boot": 30.0}
     assert found.unknown == ("new",)
     assert found.path.seconds == 30.0
+
+
+def test_an_estimate_knows_how_much_runs_at_a_time() -> None:
+    """Five databases of ten seconds, two at a time, take thirty; what needs no room runs beside them."""
+    loads = tuple(Step(f"load {number}", "load", "") for number in range(5))
+    steps = (*loads, Step("boot", "boot", ""), Step("end", "end", "", tuple(step.id for step in loads)))
+    samples = [Sample("load", 0, 10.0), Sample("boot", 0, 25.0), Sample("end", 0, 1.0)]
+    found = estimate.of(steps, samples, {"load": Group("databases", 2)})
+    assert (found.seconds, found.path.seconds) == (31.0, 25.0)
+    assert found.as_json()["seconds"] == 31.0
+    assert estimate.of(steps, samples, {}).seconds == 25.0
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**12), st.floats(0.1, 1000)), min_size=1), st.integers(0, 10**12))
 def test_an_estimate_lies_within_what_was_seen(seen: list[tuple[int, float]], size: int) -> None:
     """No estimate is above the slowest rate or below the quickest one that was ever measured."""
     samples = [Sample("load", each, seconds) for each, seconds in seen]
-    found = estimate.of((Step("load", "load", "", (), {"size": size}),), samples).steps["load"]
+    found = estimate.of((Step("load", "load", "", (), {"size": size}),), samples, {}).steps["load"]
     small = 16_000_000
     rates = [seconds / max(each, small) for each, seconds in seen]
     assert min(rates) * max(size, small) <= found + 0.001
@@ -270,15 +283,15 @@ def test_only_undisturbed_runs_are_samples() -> None:
     history = journal.History(written.plan.as_json(), tuple(written.records))
     samples = estimate.samples([history, journal.History({"another": "version"})])
     assert len(samples) == len(written.plan.steps) - 1
-    assert estimate.of(written.plan.steps, samples).unknown == ()
+    assert estimate.of(written.plan.steps, samples, {}).unknown == ()
 
 
 def test_a_plan_shows_what_to_expect() -> None:
     """`--plan` has an estimate for each step and for the whole, and says where it knows none."""
     made = _plan()
-    nothing = "\n".join(text.of_plan(made, estimate.of(made.steps, [])))
+    nothing = "\n".join(text.of_plan(made, estimate.of(made.steps, [], {})))
     assert "this machine has not done such a restore yet" in nothing
     assert "datastore  20260301T030000Z-abc123  5 h 0 min" in nothing
-    some = text.of_plan(made, estimate.of(made.steps, [Sample("server", 0, 31.0)]))
+    some = text.of_plan(made, estimate.of(made.steps, [Sample("server", 0, 31.0)], {}))
     assert any(re.search(r"server k3s-w1 .* 31\.0 s +network$", line) for line in some)
     assert some[-1].startswith("estimate: at least 31.0 s")

@@ -13,7 +13,7 @@ from docker.errors import ImageNotFound
 
 from drkit import process
 from drkit.errors import DrkitError, PreflightFailed
-from drkit.lab import balancer, containers, traffic
+from drkit.lab import balancer, containers, inside, traffic
 from drkit.lab.files import TOKEN
 from drkit.lab.placed import Placed
 from drkit.lab.topology import Role
@@ -96,7 +96,7 @@ class _Server:
 
     def kubectl(self, *words: str) -> str:
         """What kubectl says; raises ``DrkitError`` where it fails."""
-        status, said = containers.run_in(self.container, "k3s", "kubectl", *words)
+        status, said = inside.run_in(self.container, "k3s", "kubectl", *words)
         if status != 0:
             raise DrkitError(f"kubectl {' '.join(words[:3])} failed\n{process.tail(said)}")
         return said
@@ -109,14 +109,14 @@ class _Server:
 
     def psql(self, instance: str, database: str, *words: str, script: str = "") -> str:
         """What psql in an instance says; raises ``DrkitError`` where it fails."""
-        inside = ["psql", "-XqtA", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, *words]
+        call = ["psql", "-XqtA", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, *words]
         argv = ["exec", "-n", "postgres", instance, "-c", "postgres"]
         if not script:
-            return self.kubectl(*argv, "--", *inside)
+            return self.kubectl(*argv, "--", *call)
         path = f"{_PLACE}/{database}.sql"
         containers.place(self.container, [Placed(path, script, 0o600)])
         feed = f'k3s kubectl exec -i "$@" <{path}'
-        status, said = containers.run_in(self.container, "sh", "-c", feed, "sh", *argv[1:], "--", *inside, "-1")
+        status, said = inside.run_in(self.container, "sh", "-c", feed, "sh", *argv[1:], "--", *call, "-1")
         if status != 0:
             raise DrkitError(f"loading {database} failed\n{process.tail(said)}")
         return said
@@ -203,7 +203,7 @@ def _publish(engine: DockerClient, lab: Topology) -> None:
         for node in lab.ingress:
             # Before there was an ingress its targets failed; it would find out within three checks.
             command = f"echo 'set server port-{service.listen}/{node.member} health up' | socat - {balancer.SOCKET}"
-            containers.run_in(haproxy, "sh", "-c", command)
+            inside.run_in(haproxy, "sh", "-c", command)
     containers.wait(
         "the sites do not answer through the load balancer",
         lambda: not web_problems(lab),
@@ -214,7 +214,7 @@ def _publish(engine: DockerClient, lab: Topology) -> None:
 
 def problems(server: docker.models.containers.Container) -> list[str]:
     """What the cluster says is not as it should be."""
-    status, said = containers.run_in(server, "k3s", "kubectl", "get", health.KINDS, "-A", "-o", "json")
+    status, said = inside.run_in(server, "k3s", "kubectl", "get", health.KINDS, "-A", "-o", "json")
     return health.problems(json.loads(said)["items"]) if status == 0 else [process.tail(said)]
 
 
@@ -252,7 +252,7 @@ def status(engine: DockerClient, lab: Topology) -> dict[str, Any] | None:
             "--ignore-not-found",
             "--request-timeout=5s",
         )
-        code, said = containers.run_in(server, "k3s", "kubectl", *asked)
+        code, said = inside.run_in(server, "k3s", "kubectl", *asked)
         if code != 0:
             continue
         if not said.strip():

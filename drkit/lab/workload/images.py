@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from drkit import process
 from drkit.errors import DrkitError
-from drkit.lab import containers
+from drkit.lab import inside
 from drkit.lab.build import ensure
 from drkit.lab.recipes import POSTGRES, File, Recipe, read
 from drkit.state import cache_dir, exclusive
@@ -82,7 +82,7 @@ def give(engine: DockerClient, nodes: Sequence[str], names: Iterable[str], repor
 
 
 def _images_of(node: docker.models.containers.Container) -> set[str]:
-    listed = containers.run_in(node, "k3s", "ctr", "images", "ls", "-q")[1].split()
+    listed = inside.run_in(node, "k3s", "ctr", "images", "ls", "-q")[1].split()
     return {each.removeprefix("docker.io/") for each in listed}
 
 

@@ -11,10 +11,12 @@ from drkit.errors import PreflightFailed
 from drkit.restore.engine import journal, report
 from drkit.restore.engine import plan as plans
 from drkit.restore.engine.critical import Path, path
+from drkit.restore.engine.turns import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from drkit.restore.engine.action import Group
     from drkit.restore.engine.journal import History
     from drkit.restore.engine.plan import Step
 
@@ -36,33 +38,36 @@ class Sample:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds for each step that was ever run before, and the path that they make; the others count as nothing."""
+    """Seconds for each step that was ever run before, and for all of them; the others count as nothing."""
 
     steps: Mapping[str, float]
+    seconds: float
     path: Path
+    """The chain that takes longest."""
     unknown: tuple[str, ...]
     """Actions that were never run on this machine."""
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
-            "seconds": self.path.seconds,
+            "seconds": self.seconds,
             "critical_path": list(self.path.steps),
             "steps": dict(self.steps),
             "never_run": list(self.unknown),
         }
 
 
-def of(steps: Sequence[Step], samples: Sequence[Sample]) -> Estimate:
-    """The estimate of a plan. Where more can run side by side than there is room for, it takes longer.
+def of(steps: Sequence[Step], samples: Sequence[Sample], groups: Mapping[str, Group]) -> Estimate:
+    """The estimate of a plan.
 
     Args:
         steps: the plan's.
         samples: of earlier restores, the newest first.
+        groups: of the actions that share a bound, by name.
     """
     found = {step.id: seconds for step in steps if (seconds := _step(step, samples)) is not None}
     unknown = dict.fromkeys(step.action for step in steps if step.id not in found)
-    return Estimate(found, path(steps, found), tuple(unknown))
+    return Estimate(found, lasting(steps, found, groups), path(steps, found), tuple(unknown))
 
 
 def _step(step: Step, samples: Iterable[Sample]) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,10 @@ from drkit import process
 from drkit.errors import DrkitError
 from drkit.restore.engine import journal
 from drkit.restore.engine.action import NOTE, Call
+from drkit.restore.engine.turns import SIDE_BY_SIDE, startable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from drkit.observe.progress import Reporter
@@ -22,41 +22,10 @@ if TYPE_CHECKING:
     from drkit.restore.engine.journal import Attempt, History
     from drkit.restore.engine.plan import Step
 
-SIDE_BY_SIDE = 16
-"""Steps at a time over all: most of them wait for another machine."""
 WAITS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Seconds before a step that met what passes by itself is tried again: in all, more than a server takes to boot."""
 _LOOK_SECONDS = 1.0
 """How often a wait is left to see whether a signal came whose exception was lost."""
-
-
-def startable(
-    steps: Sequence[Step], done: Collection[str], begun: Collection[str], actions: Mapping[str, Action]
-) -> list[Step]:
-    """The steps that can be started now, the first of the plan first. Pure.
-
-    Args:
-        steps: the plan's.
-        done: ids of those that are done.
-        begun: ids of those that are running.
-        actions: by name; they say which of them share a bound.
-    """
-    groups = {step.id: group for step in steps if (group := actions[step.action].group) is not None}
-    busy = Counter(groups[step].name for step in begun if step in groups)
-    room = SIDE_BY_SIDE - len(begun)
-    found: list[Step] = []
-    for step in steps:
-        if step.id in done or step.id in begun or not set(step.needs) <= set(done):
-            continue
-        group = groups.get(step.id)
-        if len(found) >= room:
-            break
-        if group is not None:
-            if busy[group.name] >= group.at_once:
-                continue
-            busy[group.name] += 1
-        found.append(step)
-    return found
 
 
 class Execution:
@@ -79,6 +48,7 @@ class Execution:
         reporter: Reporter,
     ) -> None:
         self._steps, self._actions, self._attempt, self._reporter = steps, actions, attempt, reporter
+        self._groups = {name: action.group for name, action in actions.items() if action.group is not None}
         self._last_words = history.steps
         self._done = {step for step, word in self._last_words.items() if word == journal.DONE}
         self._results: dict[str, Mapping[str, Any]] = dict(history.results)
@@ -100,7 +70,7 @@ class Execution:
             try:
                 while True:
                     begun = [step.id for step in running.values()]
-                    for step in startable(self._steps, self._done, begun, self._actions) if not errors else ():
+                    for step in startable(self._steps, self._done, begun, self._groups) if not errors else ():
                         running[pool.submit(self._do, step)] = step
                     if not running:
                         break

@@ -42,7 +42,7 @@ def _whole(estimate: Estimate) -> str:
         return "estimate: none; this machine has not done such a restore yet"
     least = "at least " if estimate.unknown else ""
     never = f"; never done here: {', '.join(estimate.unknown)}" if estimate.unknown else ""
-    return f"estimate: {least}{duration(estimate.path.seconds)}, by earlier restores on this machine{never}"
+    return f"estimate: {least}{duration(estimate.seconds)}, by earlier restores on this machine{never}"
 
 
 def of_report(report: Report) -> list[str]:

@@ -46,6 +46,7 @@ _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 _TOO_MANY: Final = 429
 _LINUX: Final = "linux"
+_UNKNOWN: Final = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN"})
 
 
 class State(Enum):
@@ -68,14 +69,16 @@ class Answer:
     why: str = ""
     digest: str = ""
     """Of what the tag means now."""
+    is_sure: bool = False
+    """Whether the registry itself said so, in its own words: not whatever stands on the way to it."""
 
 
 class _Trouble(Exception):
     """No answer that says anything."""
 
-    def __init__(self, state: State, why: str) -> None:
+    def __init__(self, state: State, why: str, *, is_sure: bool = False) -> None:
         super().__init__(why)
-        self.state, self.why = state, why
+        self.state, self.why, self.is_sure = state, why, is_sure
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Registries:
         try:
             return self._look(_Session(self._send, endpoint, login), version)
         except _Trouble as trouble:
-            return Answer(trouble.state, trouble.why)
+            return Answer(trouble.state, trouble.why, is_sure=trouble.is_sure)
 
     def _look(self, session: _Session, version: str) -> Answer:
         reply = session.get(f"manifests/{version}")
@@ -126,7 +129,10 @@ class Registries:
         lacking = sorted(self._architectures - there)
         if lacking:
             has = ", ".join(sorted(there)) or "none that is named"
-            return Answer(State.OTHER_ARCHITECTURE, f"not for {', '.join(lacking)}; it is there for {has}", digest)
+            why = f"not for {', '.join(lacking)}; it is there for {has}"
+            # Where machines differ, its pods may be for those that it is there for.
+            is_sure = bool(there) and not there & self._architectures
+            return Answer(State.OTHER_ARCHITECTURE, why, digest, is_sure=is_sure)
         return Answer(State.RESOLVED, "", digest)
 
     def _send(self, url: str, headers: Mapping[str, str], *, insecure: bool) -> _Reply:
@@ -176,7 +182,7 @@ class _Session:
             return reply
         host = self._endpoint.host
         if reply.status == _NOT_FOUND:
-            raise _Trouble(State.NOT_FOUND, f"{host} does not have it")
+            raise _Trouble(State.NOT_FOUND, f"{host} does not have it", is_sure=_says_unknown(reply.body))
         if reply.status in {_UNAUTHORIZED, _FORBIDDEN}:
             who = f"as {self._login.user}" if self._login else "without a pull secret"
             raise _Trouble(State.DENIED, f"{host} refuses it {who}")
@@ -248,6 +254,16 @@ def _json(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _Trouble(State.CANNOT_ASK, "what answers is no registry")
     return found
+
+
+def _says_unknown(body: bytes) -> bool:
+    """Whether these are a registry's words for what it does not have ("Error Codes" of its specification)."""
+    try:
+        errors = _json(body).get("errors")
+    except _Trouble:
+        return False
+    listed = errors if isinstance(errors, list) else []
+    return any(isinstance(each, dict) and each.get("code") in _UNKNOWN for each in listed)
 
 
 def _platforms(manifests: Iterable[Any]) -> frozenset[str]:

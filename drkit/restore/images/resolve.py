@@ -39,6 +39,8 @@ class Finding:
     used_by: tuple[str, ...]
     digest: str = ""
     """Of what the tag means now."""
+    stops: bool = False
+    """Whether pods would be started with it for sure, and as surely would not start."""
 
     @property
     def is_problem(self) -> bool:
@@ -71,19 +73,22 @@ def resolve(
         mirrors: what the nodes' ``registries.yaml`` says.
         present: names of images that the new machines will have without asking.
     """
-    users: dict[_Question, list[str]] = {}
+    users: dict[_Question, list[Wanted]] = {}
     for each in needed:
         question = _Question(each.image, each.logins, each.policy == wanted.NEVER)
-        users.setdefault(question, []).append(each.used_by)
+        users.setdefault(question, []).append(each)
     there = {str(reference.parse(name) or name) for name in present}
     asking = _Asking(Registries(architectures), mirrors, there)
     with ThreadPoolExecutor(THREADS, "images") as pool:
         answers = list(pool.map(asking.answer, users))
-    found = (
-        Finding(question.image, answer.state, answer.why, tuple(dict.fromkeys(used_by)), answer.digest)
-        for (question, used_by), answer in zip(users.items(), answers, strict=True)
-    )
+    found = (_finding(question.image, answer, users[question]) for question, answer in zip(users, answers, strict=True))
     return tuple(sorted(found, key=lambda each: (each.image, each.used_by)))
+
+
+def _finding(image: str, answer: Answer, users: Sequence[Wanted]) -> Finding:
+    used_by = tuple(dict.fromkeys(each.used_by for each in users))
+    stops = answer.is_sure and answer.state in _PROBLEMS and any(each.runs for each in users)
+    return Finding(image, answer.state, answer.why, used_by, answer.digest, stops)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class _Asking:
     def answer(self, question: _Question) -> Answer:
         image = reference.parse(question.image)
         if image is None:
-            return Answer(State.NOT_FOUND, "no image can be called so")
+            return Answer(State.NOT_FOUND, "no image can be called so", is_sure=True)
         if str(image) in self.present:
             return Answer(State.NOT_ASKED, "the machines have it")
         if question.never:
@@ -111,7 +116,8 @@ class _Asking:
                 if answers[-1].state in _SETTLED:
                     return answers[-1]
         best = min(answers, key=lambda each: _UNSETTLED.index(each.state))
-        return Answer(best.state, "; ".join(dict.fromkeys(each.why for each in answers)), best.digest)
+        why = "; ".join(dict.fromkeys(each.why for each in answers))
+        return Answer(best.state, why, best.digest, is_sure=all(each.is_sure for each in answers))
 
 
 def _logins(endpoint: Endpoint, logins: Sequence[Login]) -> Sequence[Login | None]:

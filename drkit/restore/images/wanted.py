@@ -42,13 +42,15 @@ class Wanted:
     policy: str = ""
     """``Never``, ``Always``, ``IfNotPresent``, or nothing."""
     logins: tuple[Login, ...] = ()
+    runs: bool = False
+    """Whether pods are started with it: not known of the fields of custom resources, which may mean other things."""
 
 
 @dataclass
 class _Seen:
     """What has to be put together when all objects were seen."""
 
-    uses: list[tuple[str, str, str, _Pod]] = field(default_factory=list)
+    uses: list[tuple[str, str, str, _Pod, bool]] = field(default_factory=list)
     accounts: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     secrets: dict[tuple[str, str], tuple[Login, ...]] = field(default_factory=dict)
 
@@ -80,15 +82,23 @@ def wanted(found: Iterable[Found]) -> tuple[Wanted, ...]:
                 seen.secrets[namespace, name] = logins
         elif (kind.group, kind.plural) in _PODS or _is_custom(kind):
             used_by = f"{kind.kind} {namespace}/{name}" if namespace else f"{kind.kind} {name}"
+            runs = not _is_custom(kind) and _starts_pods(_mapping(obj.get("spec")))
             for image, policy, pod in _images(obj, namespace):
-                seen.uses.append((image, policy, used_by, pod))
-    every = (Wanted(image, used_by, policy, _logins(seen, pod)) for image, policy, used_by, pod in seen.uses)
+                seen.uses.append((image, policy, used_by, pod, runs))
+    every = (
+        Wanted(image, used_by, policy, _logins(seen, pod), runs) for image, policy, used_by, pod, runs in seen.uses
+    )
     return tuple(dict.fromkeys(every))
 
 
 def _is_custom(kind: Resource) -> bool:
     """Whether a kind is a custom resource's: built-in groups have no dot, or end with Kubernetes' own domain."""
     return "." in kind.group and not kind.group.endswith(".k8s.io")
+
+
+def _starts_pods(spec: Mapping[str, Any]) -> bool:
+    """Whether a workload is neither scaled to nothing nor suspended."""
+    return spec.get("replicas") != 0 and spec.get("suspend") is not True
 
 
 def _logins(seen: _Seen, pod: _Pod) -> tuple[Login, ...]:

@@ -22,7 +22,7 @@ from drkit.cluster.api import connect
 from drkit.cluster.ssh import SshNode
 from drkit.config.model import Ssh
 from drkit.points.descriptor import OK, SourceEntry
-from drkit.restore.etcd import cluster, datastores, kept, machine
+from drkit.restore.etcd import cluster, datastores, kept, machine, program
 from drkit.restore.etcd.rewrite import Rewritten, rewrite
 from drkit.restore.etcd.scrub import Asked
 from drkit.restore.etcd.values import Machine, Rebuild, old_node, read_files
@@ -261,7 +261,7 @@ class Rebuilding:
 
 _STEPS: dict[str, Callable[[Rebuilding, Machine, Host], object]] = {
     "mark": lambda work, _, host: machine.mark(host, work.restore),
-    "k3s": lambda work, chosen, host: machine.install(host, chosen.role, work.version, "exit 1"),
+    "k3s": lambda work, chosen, host: program.install(host, chosen.role, work.version, "exit 1"),
     "files": lambda work, chosen, host: machine.put_files(host, work.files[chosen.name]),
     "datastore": lambda work, _, host: work.load(host),
     "wake": lambda work, chosen, host: datastores.wake(host, work.files[chosen.name].settings),

@@ -1,0 +1,31 @@
+"""How many steps of which actions run at a time, where one after the other is not slower. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drkit.restore import plan
+from drkit.restore.engine.action import Group
+from drkit.restore.rebuild_plan import IN_POD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SIDE_BY_SIDE = 2
+"""Databases that are loaded at a time: each needs a core here and one on the server."""
+_DATABASES = Group("databases", SIDE_BY_SIDE)
+_STATISTICS = Group("statistics", SIDE_BY_SIDE)
+"""Of their own: statistics are collected while the rows are counted."""
+_OF_DATABASES = {
+    plan.CREATE: _DATABASES,
+    plan.LOAD: _DATABASES,
+    plan.ANALYZE: _STATISTICS,
+    plan.PROVE: _DATABASES,
+    plan.PUBLISH: _DATABASES,
+    plan.SETTINGS: _DATABASES,
+}
+GROUPS: Mapping[str, Group] = {
+    **_OF_DATABASES,
+    **{f"{IN_POD}{name}": group for name, group in _OF_DATABASES.items()},
+}
+"""By the names of the plan's actions."""
