@@ -125,7 +125,7 @@ def _machines(config: Config) -> dict[str, str | None]:
     servers = [_server_of(each) for each in config.cluster.servers]
     servers = servers or [_server_of(each) for target in made for each in target.servers]
     agents = [_server_of(each)[0] for target in made for each in target.agents]
-    balancers = [config.drills.load_balancer, *(each.load_balancer for each in config.clusters.values())]
+    balancers = [each.load_balancer for each in config.clusters.values()]
     return {
         "server": servers[0][0] if servers else None,
         "server's address": servers[0][1] if servers else None,

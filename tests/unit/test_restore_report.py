@@ -17,7 +17,6 @@ from drkit.observe.axis import GAP_WIDTH, Axis
 from drkit.restore import rebuild_plan
 from drkit.restore.engine import estimate, journal, page, report, text, waterfall
 from drkit.restore.engine.action import Group
-from drkit.restore.engine.axis import GAP_WIDTH, Axis
 from drkit.restore.engine.estimate import Sample
 from drkit.restore.engine.plan import Drawn, Plan, Step
 from drkit.restore.engine.report import AttemptReport

@@ -39,9 +39,8 @@ patches:
 - {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: kube-system, name: coredns}}
 - {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: web, name: store}}
 - {apiVersion: postgresql.cnpg.io/v1, kind: Pooler, metadata: {namespace: data, name: shop-pool}}
-drills: {load_balancer: shop-lb}
 clusters:
-  rebuilt: {provider: hetzner, token: {env: T}, servers: [mgr-1], agents: [node-1, node-2]}
+  rebuilt: {provider: hetzner, token: {env: T}, servers: [mgr-1], agents: [node-1, node-2], load_balancer: shop-lb}
   refuge:
     provider: ssh
     servers: [{name: r-1, address: 203.0.113.20}]
