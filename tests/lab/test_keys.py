@@ -184,7 +184,7 @@ def test_check_warns_without_an_escrow_and_with_an_old_one(owner: Owner, small: 
     owner.site.write({"shop": small}, more=owner.recipients)
     owner.site.run("backup")
     assert escrow() == (True, "no escrow: what opens the backups is lost with this machine")
-    assert "WARNING escrow" in owner.site.run("check").out
+    assert "WARNING  escrow" in owner.site.run("check").out
     owner.site.run("keys", "check", expect=13)
     owner.export()
     assert escrow()[0] is False

@@ -93,7 +93,6 @@ class Execution:
             step = running.pop(future)
             error = future.exception()
             if error is not None:
-                self._failed.set()
                 errors[step.id] = error
             else:
                 self._results[step.id] = future.result()
@@ -112,6 +111,8 @@ class Execution:
         try:
             result = self._patiently(step)
         except BaseException as error:
+            # Before whoever started it looks: others, who wait to be tried again, need not be.
+            self._failed.set()
             word = journal.INTERRUPTED if process.ending() else journal.FAILED
             message = error.message if isinstance(error, DrkitError) else type(error).__name__
             self._attempt.write(step=step.id, status=word, error=message)

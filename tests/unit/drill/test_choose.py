@@ -134,6 +134,7 @@ def test_a_probe_knows_where_it_asks() -> None:
         "service": "postgres/main-db-pooler",
         "address": "10.43.0.21:5432",
         "database": "drkit_drill",
+        "via": "spared",
     }
     assert found["sql-read/main-db-ro"].options["database"] == "docfast"
     assert found["dns/kubernetes.default.svc.cluster.local"].options["address"] == "10.43.0.10:53"
