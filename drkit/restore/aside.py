@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PROVEN = "drkit: proven"
 """The comment of a working database after its proof. What a server writes it hands on in order: one that takes the
 place of another, and has this, has all that was proven."""
+_LOOKS = 5
+"""Each takes five seconds, for which the server itself waits for others to leave (CountOtherDBBackends)."""
 
 
 def working_name(database: str) -> str:
@@ -39,20 +41,29 @@ def exists(session: Session, database: str) -> bool:
     return session.execute(asked).fetchone() is not None
 
 
-def remove(session: Session, server: Server) -> None:
+def remove(session: Session, server: Server, *, patient: bool = False) -> None:
     """Remove what an earlier restore left aside.
+
+    Args:
+        session: with the server.
+        server: it.
+        patient: whether it is this restore's own, of which a program may run on for a while after its way was cut.
 
     Raises:
         TargetNotEmpty: another restore is at work on it.
     """
-    try:
-        session.execute(f"drop database if exists {identifier(working_name(server.database))}")
-    except StatementFailed as error:
-        if error.sqlstate != OBJECT_IN_USE:
-            raise
-        raise TargetNotEmpty(
-            f"{server.shown} is being restored by another drkit: {error}", "wait for that one to end"
-        ) from None
+    for look in range(_LOOKS if patient else 1, 0, -1):
+        try:
+            session.execute(f"drop database if exists {identifier(working_name(server.database))}")
+        except StatementFailed as error:
+            if error.sqlstate != OBJECT_IN_USE:
+                raise
+            if look == 1:
+                raise TargetNotEmpty(
+                    f"{server.shown} is being restored by another drkit: {error}", "wait for that one to end"
+                ) from None
+        else:
+            return
 
 
 def mark_proven(session: Session, server: Server) -> None:

@@ -229,7 +229,7 @@ def _load(server: Server, place: Place, origin: Origin, sessions: int, *, resume
             _load_in_place(server, place, origin, resumed=resumed)
             return
         if resumed or not is_aside:
-            aside.remove(session, server)
+            aside.remove(session, server, patient=resumed)
             _create_aside(session, server, place)
         try:
             _load_aside(aside.of(server), place, origin, sessions)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drkit.lab import containers, machines
+from drkit.lab import containers, inside, machines
 from drkit.lab.workload import images
 from drkit.observe.progress import PlainReporter
 from tests.lab.labs import login
@@ -63,6 +63,20 @@ class Lost:
         assert found is not None
         machines.cut_power(found)
         machines.power_on(found)
+
+    @contextmanager
+    def cut_off(self, name: str) -> Iterator[None]:
+        """Nothing comes to a spare machine or from it for the time of the body, and nobody is told so."""
+        found = machines.find(self.engine, self.topology, name)
+        assert found is not None
+        rules = ("PREROUTING", "-i"), ("OUTPUT", "-o")
+        for chain, way in rules:
+            inside.run_in(found, "iptables", "-w", "-t", "raw", "-I", chain, way, "eth0", "-j", "DROP")
+        try:
+            yield
+        finally:
+            for chain, way in rules:
+                inside.run_in(found, "iptables", "-w", "-t", "raw", "-D", chain, way, "eth0", "-j", "DROP")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin ``drkit restore`` to the spare machines."""

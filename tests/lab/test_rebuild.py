@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from drkit.lab.postgres import LabPostgres
     from tests.lab.labs import LabUser
+
+CUT_SECONDS = 70.0
+"""Longer than connections wait for a sign of life."""
 
 pytestmark = [pytest.mark.lab, pytest.mark.disaster, pytest.mark.timeout(COLD_SECONDS)]
 
@@ -94,6 +98,20 @@ def test_machines_that_reboot_on_the_way(lost: Lost) -> None:
             until(lambda step=step: lost.has_begun(step) or child.poll() is not None, 600, 0.05)  # type: ignore[misc]
             assert child.poll() is None, ended(child)
             lost.power_cut(machine)
+        done = ended(child)
+        assert done.status == 0, f"{done.out}\n{done.err}"
+        is_whole(lost, done.json())
+        assert len(done.json()["attempts"]) == 1
+
+
+def test_a_network_that_is_cut_in_mid_load(lost: Lost) -> None:
+    """What was begun in the pod by way of a server that nobody reached for a while is ended, and begun again."""
+    with lost.spares():
+        child = lost.start("--mode", "etcd", "--old-is-dead", "--json")
+        until(lambda: lost.has_begun(f"load {DATABASE}/docfast") or child.poll() is not None, 600, 0.05)
+        assert child.poll() is None, ended(child)
+        with lost.cut_off(SPARES[0]):
+            time.sleep(CUT_SECONDS)
         done = ended(child)
         assert done.status == 0, f"{done.out}\n{done.err}"
         is_whole(lost, done.json())
