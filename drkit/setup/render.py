@@ -160,10 +160,8 @@ def _drills(found: Found) -> Iterator[str]:
     else:
         yield _line("  provider: hetzner", "who has the machines' power")
         yield _line(f"  token: {_TOKEN}", "one that may write: drills take machines' power away")
-        if project.load_balancer:
-            yield _line(f"  load_balancer: {scalar(project.load_balancer)}", "leads to the cluster")
-            if project.balancer_address:
-                yield _off(f"  address: {scalar(project.balancer_address)}", "asked for pages, not where names lead")
+        if project.balancer_address:
+            yield _off(f"  address: {scalar(project.balancer_address)}", "asked for pages, not where names lead")
     yield _off("  watchdog: admin-host", "a host that undoes what befell another; `local` for this one")
     yield _off("  hours: 01:00-05:00 Europe/Berlin", "when drills may begin")
     if len(found.postgres) == 1 and _is_cnpg(found.postgres[0].name):
