@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,9 @@ class Daemon:
             finally:
                 self._shared.ending.set()
                 if self._alarms.running:
-                    self._alarms.shutdown(wait=True)
+                    # A signal may come while its thread is made, which then cannot be waited for.
+                    with suppress(RuntimeError):
+                        self._alarms.shutdown(wait=True)
 
     def look(self) -> None:
         """See that every alarm is set as the records and the clock of now have it."""

@@ -338,7 +338,7 @@ def test_a_thousand_runs_leave_nothing_behind(scene: Scene) -> None:
             held = _held()
             warm = held if number == WARM else warm
     memory, *rest = held
-    assert rest == list(warm[1:])
+    assert all(now <= then for now, then in zip(rest, warm[1:], strict=True)), (rest, warm)
     assert memory - warm[0] < 2 * 1024 * 1024
     assert not _children("true")
     assert [file.name for file in (scene.path / "state/drkit/schedule/shop").iterdir()] == ["job.json"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TLS_NAME = "primary.test"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def tls(lab_directory: Path) -> tuple[Path, Path]:
     """A certificate for ``TLS_NAME`` and its key, as PostgreSQL wants them."""
     files = lab_directory / "probed.crt", lab_directory / "probed.key"
@@ -33,7 +33,7 @@ def tls(lab_directory: Path) -> tuple[Path, Path]:
     return files
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server(lab_directory: Path, tls: tuple[Path, Path]) -> Iterator[LabPostgres]:
     """The server, with a database for probes."""
     directory = lab_directory / "probed"
