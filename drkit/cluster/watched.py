@@ -57,7 +57,8 @@ trap : TERM
     exec 3<&- 4<&-
     end() {{
         trap "" TERM
-        kill -TERM -"$child"
+        # It is no group yet until setsid has run.
+        until kill -TERM -"$child"; do kill -0 "$child" || break; sleep 1; done
         waited=0
         while kill -0 -"$child" && [ "$waited" -lt {GRACE_SECONDS} ]; do sleep 1; waited=$((waited + 1)); done
         kill -KILL -"$child"

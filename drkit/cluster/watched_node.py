@@ -26,11 +26,12 @@ _NOT_WHAT_WAS_SENT = {_INCOMPLETE: "came with another size", _DIFFERENT: "came a
 _READ = f'[ -e "$1" ] || [ -L "$1" ] || exit {_ABSENT}; exec head -c {LARGEST_FILE_BYTES + 1} -- "$1"'
 # A name that is known before the file is there: a program that is ended between the two leaves nothing. What has this
 # name already is of a process that is dead, since its number is this one's; "set -C" follows no link that is put there.
-# The signal comes to the whole group, and from timeout once more: what cleans up must not die of the second one.
+# The signal comes to the whole group, and from timeout once more: what cleans up must not die of the second one. It
+# cleans up itself, since it may come when EXIT has begun to: "exit" in there would end the shell before the removal.
 _NEW = """umask 077
 new=$1.drkit-$$
 trap 'trap "" TERM; rm -f "$new"' EXIT
-trap 'trap "" TERM; exit 143' TERM
+trap 'trap "" TERM; rm -f "$new"; exit 143' TERM
 rm -f "$new" && (set -C && : >"$new") || exit 1"""
 _WRITE = f"""
 {_NEW}

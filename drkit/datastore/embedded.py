@@ -57,7 +57,8 @@ if ! said=$(k3s kubectl --request-timeout=10s get --raw=/readyz/etcd 2>&1 </dev/
     esac
 fi
 trap 'remove_all "$@"' EXIT
-trap 'trap "" TERM HUP INT PIPE; exit 143' TERM HUP INT PIPE
+# A signal may come when EXIT has begun to remove: "exit" alone would end the shell before it has.
+trap 'remove_all "$@"; exit 143' TERM HUP INT PIPE
 said=$(setsid k3s etcd-snapshot save --name "$name" --etcd-s3=false --etcd-snapshot-compress=false "$@" 2>&1 </dev/null)
 taken=$?
 file=

@@ -59,8 +59,13 @@ for each in state.db.drkit-[0-9]*-*; do
     if [ -e "$each" ] && ! grep -q state.db.drkit "/proc/$number/cmdline" 2>/dev/null; then rm -f -- "$each"; fi
 done
 copy=state.db.drkit-$$-$point
-trap 'trap "" TERM HUP INT PIPE; rm -f -- "$copy" "$copy-journal" "$copy-wal" "$copy-shm"' EXIT
-trap 'trap "" TERM HUP INT PIPE; exit 143' TERM HUP INT PIPE
+remove() {
+    trap "" TERM HUP INT PIPE
+    rm -f -- "$copy" "$copy-journal" "$copy-wal" "$copy-shm"
+}
+trap remove EXIT
+# A signal may come when EXIT has begun to remove: "exit" alone would end the shell before it has.
+trap 'remove; exit 143' TERM HUP INT PIPE
 if command -v python3 >/dev/null && python3 -c 'import sqlite3' 2>/dev/null; then
     facts=$(python3 -c "$backup" "$copy" "$@") || exit 1
 elif command -v sqlite3 >/dev/null; then

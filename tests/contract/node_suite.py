@@ -140,6 +140,14 @@ class NodeSuite:
             assert sleeping(node, mark)
         until(lambda: not sleeping(node, mark), seconds=10)
 
+    def test_leaving_the_body_at_once_ends_the_program(self, node: Node) -> None:
+        """A program that is ended while it is being started does not run on alone."""
+        mark = f"{MARK}4"
+        for _ in range(4):
+            with node.open(["sleep", mark]):
+                pass
+        until(lambda: not sleeping(node, mark), seconds=15)
+
     def test_a_program_may_clean_up(self, node: Node, directory: str) -> None:
         """What is ended gets time for its own undoing."""
         undo = 'trap \'sleep 1; rm "$1/there"; exit\' TERM; touch "$1/there"; echo on; sleep 60 & wait'
