@@ -108,7 +108,7 @@ class _Run:
         wanted = self._drill.steady_seconds
         with self._reporter.task(f"steady state, {wanted:.0f} s"):
             until = time.monotonic() + _STEADY_PATIENCE * wanted + _STEADY_MORE_SECONDS
-            while found := self._unwell(wanted) or self._parts.problems():
+            while found := self._all(lambda: self._unwell(wanted)):
                 if time.monotonic() > until:
                     break
                 self._wait(prober)
@@ -136,11 +136,15 @@ class _Run:
         """Wait until the cluster is whole again, and every probe succeeds."""
         with self._reporter.task("waiting until the cluster is whole"):
             until = time.monotonic() + self._drill.settle_seconds
-            while found := self._unwell(0.0) or self._too_few() or self._parts.problems():
+            while found := self._all(lambda: self._unwell(0.0) or self._too_few()):
                 if time.monotonic() > until:
                     break
                 self._wait(prober)
         self._say_steady(AFTER, found)
+
+    def _all(self, probes: Callable[[], Sequence[str]]) -> Sequence[str]:
+        """What is not well of probes and cluster. The probes have the last word: to ask the API may take seconds."""
+        return probes() or self._parts.problems() or probes()
 
     def _unwell(self, seconds: float) -> list[str]:
         return unwell(self._live.look().items(), self._recorder.at(), seconds, self._stale)

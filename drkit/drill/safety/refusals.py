@@ -26,8 +26,8 @@ BACKUP_AGE, HOURS, NO_WATCHDOG = "backup-age", "hours", "no-watchdog"
 PROBE_WAY, BUDGET = "probe-way", "disruption-budget"
 FORCEABLE = (UNHEALTHY, QUORUM, SEVERAL_NODES, BACKUP_AGE, HOURS, NO_WATCHDOG, PROBE_WAY)
 FINAL = (NOT_ALLOWED, IMPOSSIBLE, BUSY)
-DRAIN = "drain"
-_SPARES_ETCD = frozenset({"delete-pod", DRAIN, "detach", "block-client", "isolate-from-api"})
+DRAIN, DELETE_POD = "drain", "delete-pod"
+_SPARES_ETCD = frozenset({DELETE_POD, DRAIN, "detach", "block-client", "isolate-from-api"})
 """Faults that leave a server's member of etcd with its peers."""
 _MANY = 5
 
@@ -142,8 +142,9 @@ def _quorum(drill: Drill, facts: Facts) -> Iterator[Refusal]:
 
 
 def _one_node(drill: Drill, facts: Facts) -> Iterator[Refusal]:
+    """Pods that are deleted take no node with them, wherever they are."""
     for together in _together(drill, facts):
-        hit = sorted({node for _, each in together for node in each.hits})
+        hit = sorted({node for injection, each in together if injection.fault != DELETE_POD for node in each.hits})
         if len(hit) > 1:
             yield Refusal(SEVERAL_NODES, f"several nodes would be hit at the same time: {', '.join(hit)}")
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from drkit.observe.progress import PlainReporter
 from tests.unit.drill.switch import Switch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from drkit.drill.record import Entry
@@ -50,11 +51,17 @@ class World:
     broken: bool = False
     dead: bool = False
     problems: Sequence[str] = ()
+    asking: Callable[[], object] = lambda: None
 
     def see(self) -> None:
         """The prober's word."""
         if self.dead:
             raise SourceFailed("the prober has died")
+
+    def asked(self) -> Sequence[str]:
+        """The cluster's word, for which it takes its time."""
+        self.asking()
+        return self.problems
 
     @contextmanager
     def measuring(self, recorder: Recorder) -> Iterator[World]:
@@ -82,7 +89,7 @@ class World:
         return Parts(
             [self.switch],
             self.measuring,
-            lambda: self.problems,
+            self.asked,
             lambda recorder: [Rows(recorder.at(), "write", "main-db-1", "primary", ((0, 3),))],
             lambda _: nullcontext(),
         )
@@ -127,6 +134,18 @@ def test_a_cluster_with_problems_is_not_hurt(tmp_path: Path) -> None:
     entries = drilled(tmp_path / "record", World(problems=["node w2 is not ready"]))
     assert of(Phase, entries) == []
     assert [each.said for each in entries if isinstance(each, Steady)] == ["node w2 is not ready"]
+
+
+def test_probes_that_fail_while_the_cluster_is_asked(tmp_path: Path) -> None:
+    """The cluster's answer may take seconds: it is steady only if the probes still succeed after it."""
+    world = World()
+
+    def broken_meanwhile() -> None:
+        world.broken = True
+        time.sleep(5 * EVERY)
+
+    world.asking = broken_meanwhile
+    assert of(Phase, drilled(tmp_path / "record", world)) == []
 
 
 def test_a_cluster_that_stays_broken_is_recorded_as_that(tmp_path: Path) -> None:

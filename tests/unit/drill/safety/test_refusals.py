@@ -144,6 +144,14 @@ def test_a_fault_that_hits_several_nodes_by_itself() -> None:
     assert said(one(), WELL, Prepared(hits=("w2", "w1"))).endswith("w1, w2")
 
 
+def test_deleted_pods_take_no_node_with_them() -> None:
+    """All pods of a kind may go at once, wherever they are; a node's own fault beside them is still one node's."""
+    pods = one("delete-pod")
+    assert names(pods, WELL, Prepared(hits=("w2", "w1"))) == []
+    both = drill(("delete-pod", "w1", 0, 30), ("isolate", "w2", 10, 5))
+    assert names(both, WELL) == []
+
+
 @given(
     faults=st.lists(
         st.tuples(st.just("isolate"), st.sampled_from(["w1", "w2"]), st.integers(0, 50), st.integers(1, 50)), max_size=4
