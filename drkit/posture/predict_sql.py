@@ -21,6 +21,7 @@ from drkit.posture.paths import (
     Target,
     until_undone,
 )
+from drkit.posture.predict_web import looked_up
 from drkit.posture.span import Span
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def paths(settings: Settings, target: Target, failure: Failure) -> list[Path]:
         None,
     )
     through = pooler if target.route == POOLER else None
-    found = [] if through is None else _pooled(settings, through, failure)
+    found = [] if through is None else [*_pooled(settings, through, failure), *looked_up(settings, failure)]
     if target.route in {RW, POOLER}:
         found += _primary(settings, database, through, failure)
     else:

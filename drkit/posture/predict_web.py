@@ -34,7 +34,8 @@ _MAJORITY = 2
 def page(settings: Settings, target: Target, failure: Failure) -> list[Path]:
     """The ways of http and tcp: through the load balancer to a node, and from there to a pod."""
     found = next((each for each in settings.workloads if str(each) == target.workload), None)
-    return [*_balanced(settings, target, failure, found), *_served(settings, failure, found)]
+    asks = looked_up(settings, failure) if found is not None else []
+    return [*_balanced(settings, target, failure, found), *_served(settings, failure, found), *asks]
 
 
 def _balanced(settings: Settings, target: Target, failure: Failure, behind: Workload | None) -> list[Path]:
@@ -90,8 +91,28 @@ def _one_less(workload: Workload) -> Path:
 
 def names(settings: Settings, failure: Failure) -> list[Path]:
     """The ways of dns: from a node that the failure spares to CoreDNS."""
-    served = [each for each in settings.workloads if each.name == "coredns" and each.namespace == "kube-system"]
-    return _served(settings, failure, served[0] if served else None)
+    return _served(settings, failure, _coredns(settings))
+
+
+def looked_up(settings: Settings, failure: Failure) -> list[Path]:
+    """What the loss of the only control plane does to whoever looks up names: anything between nothing and all.
+
+    Nobody is left who would take a dead CoreDNS from its service, so that kube-proxy goes on to send it its share of
+    the questions. Who keeps its connections does not notice; who connects anew by name, as many do for each request,
+    waits for a resolver's timeout of 5 s (resolv.conf(5)) again and again. Settings do not say which of them it is.
+    """
+    served = _coredns(settings)
+    if served is None or failure.kind != NODE_DOWN or failure.node not in served.nodes:
+        return []
+    if windows.noticed(settings, failure.node) is not None:
+        return []
+    share = sum(node == failure.node for node in served.nodes) / len(served.nodes)
+    return [Path(((OTHER, Span(0, failure.lasts + windows.REBOOT.high)),), share, lasting=True)]
+
+
+def _coredns(settings: Settings) -> Workload | None:
+    served = (each for each in settings.workloads if each.name == "coredns" and each.namespace == "kube-system")
+    return next(served, None)
 
 
 def api(settings: Settings, target: Target, failure: Failure) -> list[Path]:

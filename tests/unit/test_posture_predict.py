@@ -160,10 +160,29 @@ def test_a_tuned_balancer_alone_does_not_make_a_page_quick() -> None:
     assert predict(both, PAGE, Failure(NODE_DOWN, "k3s-w1")).seconds < 15
 
 
+def names_elsewhere(listed: Objects) -> None:
+    """CoreDNS on workers alone."""
+    listed["pods"] = [
+        each
+        for each in listed["pods"]
+        if each["metadata"]["labels"].get("app") != "coredns" or each["spec"]["nodeName"] != "k3s-mgr"
+    ]
+
+
 def test_a_control_plane_that_serves_no_page_takes_none_away() -> None:
-    """Pages do not depend on a node that is no target and has none of their pods."""
-    found = predict(settings(snapshot()), PAGE, Failure(NODE_DOWN, "k3s-mgr"))
+    """Pages do not depend on a node that is no target and has none of their pods, nor of those that resolve names."""
+    found = predict(settings(snapshot(names_elsewhere)), PAGE, Failure(NODE_DOWN, "k3s-mgr"))
     assert (found.seconds, found.error, found.parts) == (0, 0, ())
+
+
+@pytest.mark.parametrize("asked", [PAGE, dataclasses.replace(WRITE, route="pooler")])
+def test_a_control_plane_with_a_resolver_may_take_pages_away(asked: Target) -> None:
+    """Nobody takes the dead CoreDNS from its service: who connects by name may fail until it is back, or not at all."""
+    found = predict(settings(snapshot(plain)), asked, Failure(NODE_DOWN, "k3s-mgr", lasts=90))
+    assert (*bounds(found), found.share, found.lasting) == (0, 130, 0.333, True)
+    assert predict(settings(snapshot(plain)), WRITE, Failure(NODE_DOWN, "k3s-mgr")).seconds == 0
+    isolated = predict(settings(snapshot(plain)), asked, Failure(NODE_ISOLATED, "k3s-mgr"))
+    assert isolated.share != 0.333
 
 
 @pytest.mark.parametrize(
