@@ -1,6 +1,8 @@
-"""One run of ``drkit backup``: every source into its vault, then one signed descriptor into each vault touched.
+"""One run of ``drkit backup``: every source into its vaults, then one signed descriptor into each vault touched.
 
-Vaults are worked on side by side. Nothing counts as backed up before its descriptor is there.
+Vaults are worked on side by side, each at its own pace: a source that goes to several is read once for each of them, so
+that one vault that stalls or is lost neither holds up nor tears what goes into the others, and each archive has the
+proof of its own moment. Nothing counts as backed up before its descriptor is there.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from drkit import __version__, process
@@ -47,6 +50,18 @@ class Outcome:
     descriptor: Descriptor
     unsealed: Mapping[str, DrkitError] = field(default_factory=dict)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every source is whole in one vault at least that has the descriptor too."""
+        sources = self.descriptor.sources
+        whole = {source.name for source in sources if source.ok and source.vault not in self.unsealed}
+        return all(source.name in whole for source in sources)
+
+    @property
+    def incomplete_in(self) -> tuple[str, ...]:
+        """The vaults whose own part of the point is not whole, or not sealed."""
+        return tuple(sorted({*self.descriptor.incomplete_in, *self.unsealed}))
+
 
 class Run:
     """One run. Make it, call ``execute`` once."""
@@ -81,10 +96,10 @@ class Run:
         self._volumes = tuple(volumes)
         for warning in warnings:
             self._warn(warning)
-        wanted = {source.vault: self._vaults[source.vault] for source in sources}
+        wanted = {name: self._vaults[name] for source in sources for name in source.vaults}
         with ExitStack() as stack:
             for vault in wanted.values():
-                wait = self._config.vaults[vault.name].lock_wait  # type: ignore[index]  # names come from the same mapping
+                wait = self._config.vaults[vault.name].lock_wait
                 stack.enter_context(hold(vault, "drkit backup", wait, self._reporter))
             stack.callback(self._close)
             created = self._clock.now().replace(microsecond=0)
@@ -112,16 +127,18 @@ class Run:
     def _begin(self, created: datetime, sources: Sequence[Source]) -> str:
         """Name the point, and let its first archives be prepared while the vaults are being opened."""
         point = names.new_point(created)
+        turns = {source.name: Lock() for source in sources}
         self._storing = {
             name: Storing(
                 self._vaults[name],
                 self._cluster,
                 point,
-                [source for source in sources if source.vault == name],
+                [source for source in sources if name in source.vaults],
+                turns,
                 self._clock,
                 self._reporter,
             )
-            for name in dict.fromkeys(source.vault for source in sources)
+            for name in dict.fromkeys(name for source in sources for name in source.vaults)
         }
         for storing in self._storing.values():
             storing.prepare_first()
@@ -152,9 +169,10 @@ class Run:
         self, sources: Sequence[Source], ready: Mapping[str, OpenVault], failed: Mapping[str, DrkitError]
     ) -> tuple[SourceEntry, ...]:
         entries = [
-            self._storing[source.vault].failure(source, failed[source.vault], "")
+            self._storing[name].failure(source, failed[name], "")
             for source in sources
-            if source.vault in failed
+            for name in source.vaults
+            if name in failed
         ]
         with ThreadPoolExecutor(max_workers=len(ready), thread_name_prefix="vault") as pool:
             futures = [pool.submit(self._storing[name].store_all) for name in ready]
@@ -164,8 +182,10 @@ class Run:
             except BaseException:
                 process.stop_all()
                 raise
-        self._warnings += [warning for storing in self._storing.values() for warning in storing.warnings]
-        return tuple(sorted(entries, key=lambda entry: entry.name))
+        said = [warning for storing in self._storing.values() for warning in storing.warnings]
+        self._warnings += dict.fromkeys(said)
+        places = {source.name: list(source.vaults) for source in sources}
+        return tuple(sorted(entries, key=lambda entry: (entry.name, places[entry.name].index(entry.vault))))
 
     def _seal(self, point: str, created: datetime, stored: Sequence[SourceEntry], signer: Signer) -> Outcome:
         entries = tuple(self._lost_to_a_full_vault(entry) for entry in stored)
@@ -202,7 +222,8 @@ class Run:
         """Warn of sources that came and went; returns the names to compare the next point with."""
         warnings, known = changes.compared(leftovers.known_names(self._vaults[vault], self._cluster), entries)
         for warning in warnings:
-            self._warn(warning)
+            if warning not in self._warnings:
+                self._warn(warning)
         return known
 
     def _warn(self, warning: str) -> None:
@@ -223,7 +244,7 @@ class Run:
         tried = [storing for storing in self._storing.values() if storing.tried]
         if tried[0].fatal is not None and all(storing.unusable for storing in tried):
             raise tried[0].fatal
-        failures = "\n".join(f"  {entry.name}: {entry.error}" for entry in entries)
+        failures = "\n".join(dict.fromkeys(f"  {entry.name}: {entry.error}" for entry in entries))
         raise BackupFailed(f"every source failed; nothing was sealed\n{failures}", "test each connection: drkit check")
 
     def _undo(self) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
+    from threading import Lock
 
     from drkit.clock import Clock
     from drkit.observe.progress import Reporter
@@ -44,7 +45,14 @@ class Storing:
     """Stores sources into one vault. Make it, call ``store_all`` once; the fields say how it went."""
 
     def __init__(
-        self, vault: Vault, cluster: str, point: str, sources: Sequence[Source], clock: Clock, reporter: Reporter
+        self,
+        vault: Vault,
+        cluster: str,
+        point: str,
+        sources: Sequence[Source],
+        turns: Mapping[str, Lock],
+        clock: Clock,
+        reporter: Reporter,
     ) -> None:
         self.vault = vault
         self.archives: list[str] = []
@@ -54,7 +62,7 @@ class Storing:
         self.tried = 0
         """How many sources were begun."""
         self.warnings: list[str] = []
-        self._cluster, self._point, self._sources = cluster, point, sources
+        self._cluster, self._point, self._sources, self._turns = cluster, point, sources, turns
         self._clock, self._reporter = clock, reporter
         self._preparer = ThreadPoolExecutor(1, f"prepare {vault.name}")
         self._preparing: list[Future[None]] = []
@@ -107,7 +115,22 @@ class Storing:
 
     def _open(self, position: int) -> None:
         if position < len(self._sources) and position not in self._opening:
-            self._opening[position] = self._opener.submit(_open, self._sources[position])
+            self._opening[position] = self._opener.submit(self._begin, self._sources[position])
+
+    def _begin(self, source: Source) -> _Opened:
+        """Start a source when no other vault reads it.
+
+        k3s takes one snapshot at a time, and no database shall carry two dumps at once. All vaults go through the
+        sources in one order, so that none waits for another in a circle.
+        """
+        turn = self._turns[source.name]
+        turn.acquire()
+        try:
+            context = source.open()
+            return _Opened(context, context.__enter__(), turn)
+        except BaseException:
+            turn.release()
+            raise
 
     def _prepare(self, upto: int) -> None:
         self._preparing += [
@@ -118,16 +141,20 @@ class Storing:
         """The entry of a source that failed, after telling the user."""
         hint = f" ({error.hint})" if error.hint else ""
         if not process.ending():
-            self._reporter.warn(f"{source.name}: {error.message}{hint}")
+            self._reporter.warn(f"{self._called(source)}: {error.message}{hint}")
         return SourceEntry(
             name=source.name,
             kind=source.kind,
-            vault=source.vault,
+            vault=self.vault.name,
             status=descriptors.FAILED,
             started=started,
             ended=to_text(self._clock.now()),
             error=error.message,
         )
+
+    def _called(self, source: Source) -> str:
+        """What messages call it: with the vault, where it goes to several."""
+        return f"{source.name} in vault {self.vault.name}" if len(source.vaults) > 1 else source.name
 
     def _archive(self, source: Source) -> str:
         return str(names.ArchiveName(self._cluster, self._point, names.slug(source.name)))
@@ -143,12 +170,12 @@ class Storing:
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    opened = opening.result() if attempt == 1 else _open(source)
+                    opened = opening.result() if attempt == 1 else self._begin(source)
                     return self._stored(position, opened, started)
                 except StartAgain as error:
                     if attempt == ATTEMPTS:
                         raise
-                    self._reporter.note(f"{source.name}: {error.message}; starting again")
+                    self._reporter.note(f"{self._called(source)}: {error.message}; starting again")
         except NoRepository as error:
             self.fatal = gone(self.vault, error)
             return self.failure(source, self.fatal, started)
@@ -169,14 +196,14 @@ class Storing:
             self._look_ahead(position)
             task.update(count)
 
-        with opened as stream, self._reporter.task(source.name) as task:
+        with opened as stream, self._reporter.task(self._called(source)) as task:
             stored = self.vault.store(name, stream, file_name=source.file_name, progress=progress)
             self.archives.append(name)
             details = stream.details()
         self._tell(source, details)
         lacks = _what_lacks(details)
         if lacks:
-            self._reporter.warn(f"{source.name}: {lacks}")
+            self._reporter.warn(f"{self._called(source)}: {lacks}")
         return SourceEntry(
             name=source.name,
             kind=source.kind,
@@ -227,17 +254,17 @@ class _Opened:
 
     context: AbstractContextManager[SourceStream]
     stream: SourceStream
+    turn: Lock
+    """Held as long as it is open."""
 
     def __enter__(self) -> SourceStream:
         return self.stream
 
     def __exit__(self, *_: object) -> None:
-        self.context.__exit__(None, None, None)
-
-
-def _open(source: Source) -> _Opened:
-    context = source.open()
-    return _Opened(context, context.__enter__())
+        try:
+            self.context.__exit__(None, None, None)
+        finally:
+            self.turn.release()
 
 
 def _close_unused(opening: Future[_Opened]) -> None:

@@ -53,7 +53,7 @@ def backup(
         run = Run(config, opened, SystemClock(), telling)
         outcome = run.execute(_choose(what, config, found), volumes=volumes, warnings=warnings)
     _show(outcome, as_json=as_json)
-    if not outcome.descriptor.complete or outcome.unsealed:
+    if outcome.incomplete_in:
         raise typer.Exit(3)
 
 
@@ -65,9 +65,10 @@ def _load(config_file: ConfigOption) -> Config:
 
 def _choose(what: Group | None, config: Config, found: tuple[Source, ...]) -> tuple[Source, ...]:
     from drkit.errors import ConfigurationError
+    from drkit.points.select import group
     from drkit.sources.find import see_vaults
 
-    chosen = tuple(source for source in found if what in (None, source.vault, source.kind))
+    chosen = tuple(source for source in found if what in (None, group(source.kind), source.kind))
     if not chosen:
         name = config.cluster.name
         missing = {
@@ -88,18 +89,27 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
     sealed = outcome.descriptor
     if as_json:
         unsealed = {vault: error.message for vault, error in outcome.unsealed.items()}
-        show_json({"id": sealed.id, "complete": sealed.complete, "unsealed": unsealed, "point": sealed.as_json()})
+        show_json(
+            {
+                "id": sealed.id,
+                "complete": outcome.complete,
+                "incomplete_in": list(outcome.incomplete_in),
+                "unsealed": unsealed,
+                "point": sealed.as_json(),
+            }
+        )
         return
     rows = []
     for source in sealed.sources:
         tables = source.details.get("proof", {}).get("tables", {})
         counted = f"{sum(each['rows'] for each in tables.values())} rows in {len(tables)} tables" if tables else ""
         moved = [size(source.size), size(source.added)] if source.stored else ["", ""]
-        rows.append(
-            [printable(source.name), source.status, *moved, counted or printable(source.error.partition("\n")[0])]
-        )
+        said = counted or printable(source.error.partition("\n")[0])
+        rows.append([printable(sealed.called(source)), source.status, *moved, said])
     table(["SOURCE", "STATUS", "SIZE", "NEW IN VAULT", ""], rows)
     for volume in sealed.volumes:
         print(f"in no source: the volume {printable(shown(volume))}")
-    how = "sealed" if sealed.complete else "sealed, INCOMPLETE"
-    print(f"recovery point {sealed.id}: {how}")
+    how = ["sealed"] if outcome.complete else ["sealed", "INCOMPLETE"]
+    if outcome.complete:
+        how += [f"incomplete in vault {name}" for name in outcome.incomplete_in]
+    print(f"recovery point {sealed.id}: {', '.join(how)}")

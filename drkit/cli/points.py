@@ -75,6 +75,7 @@ def summary(point: Point) -> dict[str, Any]:
         "verified": asdict(point.verified) if point.verified else None,
         "vaults": list(point.vaults),
         "missing": list(point.missing),
+        "incomplete_in": list(point.incomplete_in),
         "sources": [
             {key: value for key, value in asdict(source).items() if key != "details"}
             for source in point.summary.sources
@@ -87,12 +88,20 @@ def _print_list(catalogue: Catalogue) -> None:
 
     rows = []
     for point in catalogue.points:
-        state = "complete" if point.complete else "INCOMPLETE"
         verified = f"{point.verified.level} {point.verified.at}" if point.verified else "no"
         whole = point.whole_sources
-        count = f"{len(whole)} of {len(point.summary.sources)}"
-        rows.append([point.id, point.summary.created, state, count, size(sum(each.size for each in whole)), verified])
+        count = f"{len(whole)} of {len(point.sources)}"
+        moved = size(sum(each.size for each in whole))
+        rows.append([point.id, point.summary.created, state(point), count, moved, verified])
     table(["POINT", "CREATED", "STATE", "SOURCES", "SIZE", "VERIFIED"], rows)
+
+
+def state(point: Point | Descriptor) -> str:
+    """Whether it is whole, for people; of one that is whole, where it is not."""
+    if not point.complete:
+        return "INCOMPLETE"
+    lacks = [f"incomplete in vault {name}" for name in point.incomplete_in]
+    return ", ".join(["complete", *lacks])
 
 
 @handled
@@ -113,6 +122,7 @@ def show(
                 **descriptor.as_json(),
                 "complete": found.complete,
                 "missing": list(found.missing),
+                "incomplete_in": list(found.incomplete_in),
                 "verified": summary(found)["verified"],
             }
         )
@@ -124,12 +134,12 @@ def _print_descriptor(point: Point, descriptor: Descriptor) -> None:
     from drkit.observe.progress import size
 
     print(f"{descriptor.id} of {printable(descriptor.cluster)}, {descriptor.created} to {descriptor.finished}")
-    print("complete" if point.complete else "INCOMPLETE")
+    print(state(point))
     for warning in descriptor.warnings:
         print(f"warning: {printable(warning)}")
     for source in descriptor.sources:
-        gone = " (its archive is GONE or changed)" if source.name in point.missing else ""
-        print(f"\n{printable(source.name)}: {source.status}{gone}")
+        gone = " (its archive is GONE or changed)" if (source.name, source.vault) in point.gone else ""
+        print(f"\n{printable(descriptor.called(source))}: {source.status}{gone}")
         if not source.ok:
             print(f"  {printable(source.error)}")
         if not source.stored:
@@ -166,7 +176,7 @@ def diff(
         if not before:
             raise NoSuchPoint(f"there is no recovery point before {later.id}", "make another: drkit backup")
         earlier = before[0]
-    pair = [open_descriptor(point, setup.vaults, setup.verifier) for point in (earlier, later)]
+    pair = [point.drawn_on(open_descriptor(point, setup.vaults, setup.verifier)) for point in (earlier, later)]
     changes = (*between(pair[0], pair[1]), *inside(pair[0], pair[1], setup.vaults))
     if as_json:
         show_json({"old": earlier.id, "new": later.id, "changes": [change.as_json() for change in changes]})

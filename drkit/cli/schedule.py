@@ -43,6 +43,7 @@ def run(config_file: ConfigOption = None) -> None:
 
     from drkit import process
     from drkit.clock import SystemClock
+    from drkit.config.model import GROUPS
     from drkit.observe.log import JsonReporter, Level, make_log
     from drkit.observe.notify.notifier import Notifier
     from drkit.schedule.daemon import Daemon
@@ -58,7 +59,7 @@ def run(config_file: ConfigOption = None) -> None:
     shared = Shared(cluster, store, Lanes(), SystemClock(), log, threading.Event(), (told,), starters=(told.started,))
     daemon = Daemon(wanted, shared)
     for name, vault in config.vaults.items():
-        if vault.schedule is None:
+        if vault.schedule is None and name in GROUPS:
             log.say(Level.WARNING, f"vault {name} has no schedule: nothing is backed up into it by itself")
     try:
         with daemon.running():

@@ -65,22 +65,26 @@ def verify(
             for warning in chosen.warnings:
                 telling.warn(warning)
             work.restored(chosen, _connect(api))
-    _show(work.findings, deep=deep, as_json=as_json)
+    _show(work.findings, [each.message for each in work.unreached], deep=deep, as_json=as_json)
     if work.findings.wrong:
         raise typer.Exit(13)
+    for error in work.unreached:
+        raise error
 
 
-def _show(findings: Findings, *, deep: bool, as_json: bool) -> None:
+def _show(findings: Findings, unreached: list[str], *, deep: bool, as_json: bool) -> None:
     wrong = findings.wrong
     if as_json:
         looked_at = [{"what": item.what, "wrong": list(item.wrong)} for item in findings.items]
-        show_json({"verified": not wrong, "deep": deep, "looked_at": looked_at})
+        verified = not wrong and not unreached
+        show_json({"verified": verified, "deep": deep, "looked_at": looked_at, "unreached": unreached})
         return
     for item in findings.items:
         print(f"{'WRONG' if item.wrong else 'ok':<6}{printable(item.what)}")
         for text in item.wrong:
             print(indented(text, 6))
-    print("everything is as it was sealed" if not wrong else f"NOT as it was sealed: {len(wrong)}")
+    whole = "all that could be looked at is as it was sealed" if unreached else "everything is as it was sealed"
+    print(whole if not wrong else f"NOT as it was sealed: {len(wrong)}")
 
 
 def _connect(kubeconfig: Path | None) -> Api | None:

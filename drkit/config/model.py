@@ -13,6 +13,9 @@ from drkit.config.cronjobs import CronJobs
 from drkit.config.patches import PATCH_TAGS, Patches
 from drkit.config.times import DayHours, Seconds
 
+CLUSTER, DATABASES = GROUPS = ("cluster", "databases")
+"""What is backed up together, and the vaults that have its time."""
+
 
 class Model(BaseModel):
     """A part of the configuration: immutable, and an unknown key is an error."""
@@ -59,6 +62,11 @@ class Server(Model):
     address: str | None = None
 
 
+VaultName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Places = Annotated[list[VaultName], Field(min_length=1)]
+"""The vaults that a source goes to: each gets an archive of its own, so that losing one is not losing the point."""
+
+
 class Cluster(Model):
     """The cluster that is backed up."""
 
@@ -70,6 +78,8 @@ class Cluster(Model):
     servers: list[Server] = []
     token: Secret | None = None
     """Of the Hetzner Cloud project that the servers are in; reading is enough."""
+    vaults: Places = ["cluster"]
+    """Of the cluster's own sources: datastore, files of servers, manifests, topology."""
 
 
 class Keep(Model):
@@ -134,6 +144,7 @@ class CnpgDatabase(Model):
     cnpg: str = Field(pattern=r"^[^/]+/[^/]+$")
     databases: list[str] | None = None
     read_from: Literal["primary", "replica"] = "primary"
+    vaults: Places = ["databases"]
 
 
 class DsnDatabase(Model):
@@ -141,6 +152,7 @@ class DsnDatabase(Model):
 
     name: str = Field(min_length=1, max_length=200)
     dsn: Secret
+    vaults: Places = ["databases"]
 
 
 def _database_shape(value: Any) -> str:
@@ -307,7 +319,8 @@ class Config(Model):
     """The whole of ``drkit.yaml``."""
 
     cluster: Cluster = Cluster()
-    vaults: dict[Literal["cluster", "databases"], VaultConfig] = Field(min_length=1)
+    vaults: dict[VaultName, VaultConfig] = Field(min_length=1)
+    """``cluster`` and ``databases`` are where sources go that name none; the times of backups stand at these two."""
     signing_key: Secret = Secret(file=Path("signing.key"))
     trusted_keys: list[Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]] = []
     databases: list[Database] = []
@@ -331,3 +344,35 @@ class Config(Model):
         if twice:
             raise ValueError(f"expected each database name once; {', '.join(twice)} stands there twice")
         return self
+
+    @model_validator(mode="after")
+    def _vaults_are_used(self) -> Self:
+        """A vault that nothing goes to would look like a second copy, and be none."""
+        named = {*self._named(CLUSTER), *self._named(DATABASES)}
+        if absent := sorted(named - set(self.vaults) - {CLUSTER, DATABASES}):
+            raise ValueError(f"expected a vault {', '.join(absent)} under vaults, since a source names it")
+        for name in sorted(set(self.vaults) - {CLUSTER, DATABASES}):
+            if name not in named:
+                raise ValueError(
+                    f"expected a source that goes to vault {name}, as in cluster: {{vaults: [cluster, {name}]}}"
+                )
+            if self.vaults[name].schedule is not None:
+                raise ValueError(
+                    f"expected no schedule at vault {name}: a source goes to all its vaults at once, at the time that "
+                    "stands at vaults.cluster or vaults.databases"
+                )
+        return self
+
+    def vaults_of(self, group: str) -> tuple[str, ...]:
+        """The configured vaults that a group's sources go to.
+
+        Args:
+            group: ``cluster`` or ``databases``, as ``drkit backup`` takes it.
+        """
+        return tuple(name for name in dict.fromkeys(self._named(group)) if name in self.vaults)
+
+    def _named(self, group: str) -> list[str]:
+        if group == CLUSTER:
+            return list(self.cluster.vaults)
+        # Databases that are found by asking, and that no entry names, go to the first one.
+        return [DATABASES, *(name for each in self.databases for name in each.vaults)]

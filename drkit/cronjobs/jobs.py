@@ -10,7 +10,7 @@ from drkit.cronjobs.shares import share_out
 from drkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from drkit.config.model import Config, Database
 
@@ -89,6 +89,14 @@ def jobs(config: Config, sizes: Mapping[str, int], before: Mapping[str, int]) ->
     if not found:
         raise ConfigurationError("vaults: no job has a time", 'say when: vaults: {cluster: {…, schedule: "0 3 * * *"}}')
     return tuple(found)
+
+
+def used_vaults(config: Config, job: Job, databases: Iterable[Database]) -> tuple[str, ...]:
+    """The vaults that a pod of a job reaches, by the databases that are its."""
+    if job.component not in BACK_UP_DATABASES:
+        return tuple(config.vaults)
+    named = {name for each in databases for name in each.vaults}
+    return tuple(name for name in config.vaults if name in named)
 
 
 def source_names(database: Database) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from drkit.config.model import CnpgDatabase
-from drkit.cronjobs.jobs import BACK_UP_DATABASES, DRILLS
+from drkit.config.model import CLUSTER, DATABASES, CnpgDatabase
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, DRILLS, used_vaults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def settings(config: Config, job: Job) -> tuple[tuple[dict[str, Any], ...], Mapp
 
 
 def _document(config: Config, job: Job, databases: tuple[Database, ...], behind: str, needed: Needed) -> dict[str, Any]:
-    wanted = ("databases",) if job.component in BACK_UP_DATABASES else tuple(config.vaults)
+    wanted = used_vaults(config, job, databases)
     found: dict[str, Any] = {
         "cluster": _cluster(config, job, needed),
         "vaults": {
@@ -73,6 +73,8 @@ def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
     found: dict[str, Any] = {"name": cluster.name}
     if job.uses_api:
         found["kubeconfig"] = "in-cluster"
+    if job.component not in BACK_UP_DATABASES and cluster.vaults != [CLUSTER]:
+        found["vaults"] = list(cluster.vaults)
     if job.component in BACK_UP_DATABASES:
         return found
     found["ssh"] = _ssh("cluster", cluster.ssh, needed) | _given(cluster.ssh, "user", "port")
@@ -106,10 +108,11 @@ def _ssh(of: str, ssh: Ssh | VaultSsh, needed: Needed) -> dict[str, Any]:
 def _database(database: Database, needed: Needed) -> dict[str, Any]:
     if isinstance(database, CnpgDatabase):
         return database.model_dump(exclude_defaults=True)
-    return {
+    found: dict[str, Any] = {
         "name": database.name,
         "dsn": {"file": needed.file(f"dsn-{_key(database.name)}", f"databases: the dsn of {database.name}")},
     }
+    return found if database.vaults == [DATABASES] else {**found, "vaults": list(database.vaults)}
 
 
 def _key(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from drkit.cronjobs import pods, rights
-from drkit.cronjobs.jobs import BACK_UP_DATABASES, COMPONENTS, DRILLS, TIME_ZONE, jobs
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, COMPONENTS, DRILLS, TIME_ZONE, jobs, used_vaults
 from drkit.cronjobs.settings import SETTINGS, settings
 from drkit.manifests.emit import emit
 from drkit.points import names
@@ -179,7 +179,7 @@ def _times(config: Config, job: Job, configs: list[str]) -> dict[str, Any]:
 
 
 def _network(config: Config, job: Job) -> dict[str, Any]:
-    used = ["databases"] if job.component in BACK_UP_DATABASES else list(config.vaults)
+    used = used_vaults(config, job, (each for share in job.databases for each in share))
     ports = [urlsplit(vault.url).port or _BOX_PORT for name, vault in config.vaults.items() if name in used]
     return {
         "apiVersion": "networking.k8s.io/v1",

@@ -33,8 +33,10 @@ class Point:
     summary: Summary
     vaults: Mapping[str, str]
     """The vaults that hold its descriptor, and the id of the archive with it there."""
-    missing: tuple[str, ...] = ()
-    """Sources whose archive is gone, or is another than the one that was sealed."""
+    gone: frozenset[tuple[str, str]] = frozenset()
+    """Source and vault where the archive is gone, or is another than the one that was sealed."""
+    silent: frozenset[str] = frozenset()
+    """The vaults with a part of it that did not answer, or are not configured."""
     verified: Verification | None = None
 
     @property
@@ -49,18 +51,65 @@ class Point:
 
     @property
     def complete(self) -> bool:
-        """Whether every source was sealed whole and is still there."""
-        return self.summary.complete and not self.missing
+        """Whether every source was sealed whole and is still there, in one vault at least."""
+        return all(self._whole(source) for source in self.sources)
+
+    @property
+    def incomplete_in(self) -> tuple[str, ...]:
+        """The vaults whose own part of it is not whole."""
+        return tuple(sorted({source.vault for source in self.summary.sources if not self._whole(source)}))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Sources that were sealed and of which no archive is left."""
+        stored = dict.fromkeys(source.name for source in self.summary.stored_sources)
+        left = {source.name for source in self.copies}
+        return tuple(name for name in stored if name not in left)
+
+    @property
+    def sources(self) -> tuple[SourceEntry, ...]:
+        """Each source once, by the best there is of it: whole before in part, and in a vault that answers."""
+        best: dict[str, SourceEntry] = {}
+        for source in self.summary.sources:
+            before = best.get(source.name)
+            if before is None or self._worth(source) > self._worth(before):
+                best[source.name] = source
+        return tuple(best.values())
+
+    @property
+    def copies(self) -> tuple[SourceEntry, ...]:
+        """Every archive of it that is there: of a source in two vaults both."""
+        return tuple(source for source in self.summary.stored_sources if self._is_there(source))
 
     @property
     def whole_sources(self) -> tuple[SourceEntry, ...]:
-        """The sources that can be restored from it."""
-        return tuple(source for source in self.summary.whole_sources if source.name not in self.missing)
+        """The sources that can be restored from it, each once."""
+        return tuple(source for source in self.sources if self._whole(source))
 
     @property
     def stored_sources(self) -> tuple[SourceEntry, ...]:
         """These, and those of which it has a part alone."""
-        return tuple(source for source in self.summary.stored_sources if source.name not in self.missing)
+        return tuple(source for source in self.sources if source.stored and self._is_there(source))
+
+    def part(self, vault: str) -> tuple[SourceEntry, ...]:
+        """What is there of it in one vault."""
+        return tuple(source for source in self.copies if source.vault == vault)
+
+    def drawn_on(self, descriptor: Descriptor) -> Descriptor:
+        """Its descriptor with each source once, as ``sources`` has them."""
+        best = {(source.name, source.vault) for source in self.sources}
+        return replace(
+            descriptor, sources=tuple(each for each in descriptor.sources if (each.name, each.vault) in best)
+        )
+
+    def _is_there(self, source: SourceEntry) -> bool:
+        return (source.name, source.vault) not in self.gone
+
+    def _whole(self, source: SourceEntry) -> bool:
+        return source.ok and self._is_there(source)
+
+    def _worth(self, source: SourceEntry) -> tuple[bool, bool, bool]:
+        return self._whole(source), source.stored and self._is_there(source), source.vault not in self.silent
 
 
 @dataclass(frozen=True)
@@ -104,7 +153,7 @@ class VaultListing:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the vaults answered, and why those that did not answer did not."""
+    """What the vaults answered, and why those that did not answer did not. One without a repository is in both."""
 
     listings: tuple[VaultListing, ...]
     failed: Mapping[str, DrkitError]
@@ -117,13 +166,17 @@ class Asked:
     @property
     def refused(self) -> DrkitError | None:
         """What went wrong, where nothing is known for it; see ``read``."""
-        if any(each.archives for each in self.listings) or not (self.unreachable or not self.listings):
+        answered = [each for each in self.listings if each.vault not in self.failed]
+        if any(each.archives for each in answered) or not (self.unreachable or not answered):
             return None
         return (*self.unreachable, *self.failed.values())[0]
 
 
 def assemble(cluster: str, listings: Iterable[VaultListing], verifier: Verifier) -> Catalogue:
-    """Merge what the vaults answered for ``cluster``, as archive names spell it. A point in two vaults is one."""
+    """Merge what the vaults answered for ``cluster``, as archive names spell it. A point in two vaults is one.
+
+    Of a vault without a repository the listing is empty: all that was sealed there is gone.
+    """
     points: dict[str, Point] = {}
     problems: list[DrkitError] = []
     unsealed: dict[str, tuple[str, ...]] = {}
@@ -165,13 +218,14 @@ def _point(
     summary = descriptors.decode_summary(comment, verifier)
     if summary.id != point or names.slug(summary.cluster) != cluster:
         raise VerificationFailed(f"its summary is that of {summary.id} of cluster {summary.cluster}")
-    missing = tuple(
-        source.name
+    gone = frozenset(
+        (source.name, source.vault)
         for source in summary.stored_sources
         if source.vault in present and present[source.vault].get(source.archive) != source.archive_id
     )
+    silent = frozenset(source.vault for source in summary.sources) - present.keys()
     own = str(names.ArchiveName(cluster, point, names.DESCRIPTOR))
-    return Point(summary, {vault: present[vault][own]}, missing)
+    return Point(summary, {vault: present[vault][own]}, gone, silent)
 
 
 def _verifications(cluster: str, listings: Iterable[VaultListing], verifier: Verifier) -> dict[str, Verification]:
@@ -219,6 +273,9 @@ def ask(cluster: str, vaults: Mapping[str, Vault]) -> Asked:
         for name, future in asked.items():
             try:
                 listings.append(future.result())
+            except NoRepository as error:
+                listings.append(VaultListing(name, (), {}))
+                failed[name] = error
             except DrkitError as error:
                 failed[name] = error
     return Asked(tuple(listings), failed)

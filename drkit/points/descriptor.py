@@ -36,7 +36,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True)
 class SourceEntry:
-    """One source of a point.
+    """One source of a point in one vault. A source that goes to several has an entry for each, with a proof of its own.
 
     ``size`` is in bytes as read from the source, ``added`` those new to the vault; times are RFC 3339 in UTC.
     ``details`` is what belongs to the kind of source: proof, versions, dump format.
@@ -85,8 +85,18 @@ class Descriptor:
 
     @property
     def complete(self) -> bool:
-        """Whether every source was stored whole."""
-        return all(source.ok for source in self.sources)
+        """Whether every source was stored whole, in one of its vaults at least."""
+        return {source.name for source in self.sources} == {source.name for source in self.sources if source.ok}
+
+    @property
+    def incomplete_in(self) -> tuple[str, ...]:
+        """The vaults whose own part of it is not whole."""
+        return tuple(sorted({source.vault for source in self.sources if not source.ok}))
+
+    def called(self, source: SourceEntry) -> str:
+        """What people see it as: with its vault, where it is in several."""
+        several = sum(each.name == source.name for each in self.sources) > 1
+        return f"{source.name} in vault {source.vault}" if several else source.name
 
     def as_json(self) -> dict[str, Any]:
         """As it is signed, stored and shown."""
@@ -106,7 +116,7 @@ class Summary:
 
     @property
     def whole_sources(self) -> tuple[SourceEntry, ...]:
-        """The sources that were stored whole."""
+        """The sources that were stored whole, one in two vaults twice."""
         return tuple(source for source in self.sources if source.ok)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drkit.config.model import CLUSTER, DATABASES
 from drkit.errors import NoSuchPoint, PreflightFailed
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 GROUPS = {"databases": ("database", "globals"), "database": ("database", "globals")}
 """What ``--only`` accepts beside the name of a kind."""
+
+
+def group(kind: str) -> str:
+    """What a kind of source is backed up with: ``databases``, or ``cluster``."""
+    return DATABASES if kind in GROUPS[DATABASES] else CLUSTER
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ def recovery_set(points: Sequence[Point], *, at: datetime | None = None, only: S
     chosen = _filtered(newest.values(), only, "by that time" if at else "yet")
     incomplete = {each.point.id: each.point for each in chosen if not each.point.complete}
     warnings = [f"recovery point {point.id} is incomplete: {_what_lacks(point)}" for point in incomplete.values()]
+    warnings += elsewhere(chosen)
     for each in chosen:
         last = next(
             point for point in eligible if any(each.source.name == other.name for other in point.summary.sources)
@@ -102,7 +109,21 @@ def exactly(point: Point, *, only: Sequence[str] = (), accept_incomplete: bool) 
         if not accept_incomplete:
             raise PreflightFailed(text, "restore what it has with --accept-incomplete, or choose another: drkit points")
         warnings = (text,)
-    return RecoverySet(_filtered((Chosen(source, point) for source in point.stored_sources), only, "in it"), warnings)
+    chosen = _filtered((Chosen(source, point) for source in point.stored_sources), only, "in it")
+    return RecoverySet(chosen, (*warnings, *elsewhere(chosen)))
+
+
+def elsewhere(chosen: Iterable[Chosen]) -> list[str]:
+    """What to tell of sources that come from another than their first vault, which has them no more, or not whole."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for each in chosen:
+        first = next(other.vault for other in each.point.summary.sources if other.name == each.source.name)
+        if first != each.source.vault:
+            found.setdefault((each.point.id, first, each.source.vault), []).append(each.source.name)
+    return [
+        f"recovery point {point} is incomplete in vault {first}: {', '.join(names)} from vault {instead}"
+        for (point, first, instead), names in found.items()
+    ]
 
 
 def _filtered(chosen: Iterable[Chosen], only: Sequence[str], where: str) -> tuple[Chosen, ...]:
@@ -122,7 +143,7 @@ def _filtered(chosen: Iterable[Chosen], only: Sequence[str], where: str) -> tupl
 def _what_lacks(point: Point) -> str:
     failed = [
         f"{source.name} is there in part" if source.stored else f"{source.name} failed"
-        for source in point.summary.sources
+        for source in point.sources
         if not source.ok
     ]
     return ", ".join(failed + [f"the archive of {name} is gone or changed" for name in point.missing])

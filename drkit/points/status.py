@@ -30,7 +30,7 @@ class SourceStatus:
         point: the one with its newest whole backup.
         age: of that, in seconds: the RPO as it is.
         proven: when a restore of it was last proven, RFC 3339 in UTC.
-        vault: where it goes; empty where it was never backed up.
+        vault: where it goes, the first of several; empty where it was never backed up.
         result: of the newest run that tried it: ``ok``, ``partial`` or ``failed``; empty where none did.
         error: what was wrong in that run.
         size: bytes of the newest whole backup as read from the source; ``added``: those that were new to the vault.
@@ -91,6 +91,9 @@ def stand(config: Config, catalogue: Catalogue, now: datetime, descriptor: Descr
     ]
     if catalogue.points and not catalogue.points[0].complete:
         problems.append(f"the newest recovery point {catalogue.points[0].id} is incomplete")
+    elif catalogue.points and catalogue.points[0].incomplete_in:
+        where = ", ".join(catalogue.points[0].incomplete_in)
+        problems.append(f"the newest recovery point {catalogue.points[0].id} is incomplete in vault {where}")
     newest_id = catalogue.points[0].id if catalogue.points else None
     return Status(
         config.cluster.name,
@@ -115,10 +118,12 @@ def expected(config: Config) -> frozenset[str]:
 
 
 def _source(name: str, points: Sequence[Point], now: datetime, *, configured: bool) -> SourceStatus:
-    tried = next((source for point in points for source in point.summary.sources if source.name == name), None)
+    tried = next((source for point in points for source in point.sources if source.name == name), None)
     whole = [(point, source) for point in points for source in point.whole_sources if source.name == name]
+    seen = (source for point in points for source in point.summary.sources if source.name == name)
+    vault = next((source.vault for source in seen), "")
     if not whole:
-        missing = SourceStatus(name, None, None, None, name.partition("/")[0])
+        missing = SourceStatus(name, None, None, None, name.partition("/")[0], vault)
         return missing if tried is None else SourceStatus(**{**asdict(missing), **_tried(tried)})
     newest, entry = whole[0]
     proven = next((at.at for point, _ in whole if (at := point.verified) and at.level == RESTORED), None)
@@ -128,6 +133,7 @@ def _source(name: str, points: Sequence[Point], now: datetime, *, configured: bo
         round((now - newest.created).total_seconds()),
         proven,
         entry.kind,
+        vault,
         size=entry.size,
         added=entry.added,
         seconds=_seconds(entry),
@@ -138,7 +144,7 @@ def _source(name: str, points: Sequence[Point], now: datetime, *, configured: bo
 
 
 def _tried(entry: SourceEntry) -> dict[str, Any]:
-    return {"vault": entry.vault, "result": entry.status, "error": entry.error}
+    return {"result": entry.status, "error": entry.error}
 
 
 def _seconds(entry: SourceEntry) -> float | None:

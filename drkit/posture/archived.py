@@ -46,7 +46,7 @@ def from_point(point: Point, vaults: Mapping[str, Vault], verifier: Verifier) ->
         NoSuchPoint: it has no manifests.
         VerificationFailed: an archive is not what was sealed.
     """
-    descriptor = catalogues.open_descriptor(point, vaults, verifier)
+    descriptor = point.drawn_on(catalogues.open_descriptor(point, vaults, verifier))
     stored = {source.kind: source for source in descriptor.sources if source.stored}
     if "manifests" not in stored:
         raise NoSuchPoint(f"{point.id} has no manifests, and nothing else tells what the cluster was", "choose another")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from drkit.clock import from_text
+from drkit.points.select import group
 from drkit.points.status import stand
 from drkit.posture.snapshot import Backups, Kept
 
@@ -47,14 +48,13 @@ def backups(
         connections: see ``Backups``.
     """
     found = stand(config, catalogue, now, newest)
-    vaults = {source.name: source.vault for point in reversed(catalogue.points) for source in point.summary.sources}
     verified = [from_text(point.verified.at) for point in catalogue.points if point.verified]
     return Backups(
         sources=tuple(
             Kept(
                 each.source,
                 None if each.age is None else float(each.age),
-                LIMITS.get(vaults.get(each.source, "cluster"), LIMITS["cluster"]),
+                LIMITS[group(each.kind)],
                 from_text(each.proven) if each.proven else None,
             )
             for each in found.sources

@@ -105,7 +105,7 @@ class Planning:
             source.name: source
             for each in chosen
             for source in self._descriptor(each).sources
-            if source.name == each.source.name
+            if (source.name, source.vault) == (each.source.name, each.source.vault)
         }
 
     def _descriptor(self, each: Chosen) -> Descriptor:

@@ -66,7 +66,8 @@ def _backups(config: Config, file: Path) -> Iterator[Job]:
         if settings.schedule is not None:
             times = Times(settings.schedule, every.time_zone)
             arguments = ("backup", vault, *_common(file))
-            yield Job(f"{BACKUP}/{vault}", BACKUP, times, every.limit, arguments, frozenset({vault}))
+            uses = frozenset(config.vaults_of(vault))
+            yield Job(f"{BACKUP}/{vault}", BACKUP, times, every.limit, arguments, uses)
 
 
 def _others(config: Config, file: Path) -> Iterator[Job]:

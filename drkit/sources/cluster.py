@@ -43,14 +43,15 @@ def sources(config: Config) -> tuple[Source, ...]:
     hosts = [host(cluster, machine) for machine in machines]
     servers = tuple(host for host, machine in zip(hosts, machines, strict=True) if machine.is_server)
     label = names.new_point(SystemClock().now())
-    found: list[Source] = [DatastoreSource(servers, label, tuple(config.postgresql.bin_dirs))]
+    vaults = tuple(cluster.vaults)
+    found: list[Source] = [DatastoreSource(servers, label, tuple(config.postgresql.bin_dirs), vaults=vaults)]
     found += [
-        ServerFilesSource(host, tuple(config.server_files.extra) if machine.is_server else ())
+        ServerFilesSource(host, tuple(config.server_files.extra) if machine.is_server else (), vaults=vaults)
         for host, machine in zip(hosts, machines, strict=True)
     ]
     if connected is not None:
-        found.append(ManifestsSource(connected))
-    found.append(TopologySource(connected, tuple(hosts), _project(cluster)))
+        found.append(ManifestsSource(connected, vaults=vaults))
+    found.append(TopologySource(connected, tuple(hosts), _project(cluster), vaults=vaults))
     if connected is not None:
         found += cnpg.sources(config, connected)
     return tuple(found)

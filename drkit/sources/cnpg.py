@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from drkit.cluster import cnpg
 from drkit.cluster.cnpg import PostgresCluster
 from drkit.cluster.server import InPod
-from drkit.config.model import CnpgDatabase
+from drkit.config.model import DATABASES, CnpgDatabase
 from drkit.errors import KubeRefused, SourceFailed, StartAgain
 from drkit.postgres import roles
 from drkit.postgres.session import StatementFailed
@@ -19,7 +19,7 @@ from drkit.sources.database import dumping
 from drkit.sources.port import MemoryStream
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from drkit.cluster.cnpg import Instance, Role
@@ -55,7 +55,7 @@ class CnpgDatabaseSource:
     read_from: Role
     content_proofs: bool
     kind: str = "database"
-    vault: str = "databases"
+    vaults: Sequence[str] = ("databases",)
     file_name: str = "database.dump"
 
     @contextmanager
@@ -87,7 +87,7 @@ class CnpgGlobalsSource:
     kube: Kube
     cluster: PostgresCluster
     kind: str = "globals"
-    vault: str = "databases"
+    vaults: Sequence[str] = ("databases",)
     file_name: str = "globals.sql"
 
     @contextmanager
@@ -110,7 +110,7 @@ class FailedSource:
     """Whose it is; nothing where no cluster could be asked for."""
     error: SourceFailed
     kind: str = "database"
-    vault: str = "databases"
+    vaults: Sequence[str] = ("databases",)
     file_name: str = "database.dump"
 
     def open(self) -> AbstractContextManager[SourceStream]:
@@ -228,9 +228,12 @@ def sources(config: Config, kube: Kube) -> list[Source]:
     try:
         found = _listed(kube, entries)
     except SourceFailed as error:
-        named: list[Source] = [FailedSource(f"database/{cluster}", cluster, error) for cluster in entries]
+        named: list[Source] = [
+            FailedSource(f"database/{cluster}", cluster, error, vaults=_vaults(entry))
+            for cluster, entry in entries.items()
+        ]
         # Without a vault for databases nobody expects any; `manifests` says what is wrong with the API.
-        return named or ([FailedSource("database", None, error)] if "databases" in config.vaults else [])
+        return named or ([FailedSource("database", None, error)] if DATABASES in config.vaults else [])
     wanted = sorted({*found, *entries})
     content = config.proofs == "content"
 
@@ -259,13 +262,20 @@ def _of_cluster(kube: Kube, cluster: PostgresCluster, entry: CnpgDatabase | None
     try:
         there = databases(kube, cluster)
     except SourceFailed as error:
-        return [FailedSource(f"database/{cluster}", cluster, error)]
+        return [FailedSource(f"database/{cluster}", cluster, error, vaults=_vaults(entry))]
     named = there if entry is None or entry.databases is None else entry.databases
     read_from: Role = "primary" if entry is None else entry.read_from
+    vaults = _vaults(entry)
     found: list[Source] = [
-        CnpgDatabaseSource(f"database/{cluster}/{name}", kube, cluster, name, read_from, content)
+        CnpgDatabaseSource(f"database/{cluster}/{name}", kube, cluster, name, read_from, content, vaults=vaults)
         if name in there
-        else FailedSource(f"database/{cluster}/{name}", cluster, SourceFailed(f"{cluster} has no database {name}"))
+        else FailedSource(
+            f"database/{cluster}/{name}", cluster, SourceFailed(f"{cluster} has no database {name}"), vaults=vaults
+        )
         for name in named
     ]
-    return [*found, CnpgGlobalsSource(f"globals/{cluster}", kube, cluster)]
+    return [*found, CnpgGlobalsSource(f"globals/{cluster}", kube, cluster, vaults=vaults)]
+
+
+def _vaults(entry: CnpgDatabase | None) -> tuple[str, ...]:
+    return (DATABASES,) if entry is None else tuple(entry.vaults)

@@ -10,7 +10,7 @@ from drkit.postgres import dump
 from drkit.postgres.access import ByDsn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from drkit.postgres.access import Access
@@ -28,7 +28,7 @@ class DatabaseSource:
     staging: Path | None
     bin_dirs: tuple[Path, ...]
     kind: str = "database"
-    vault: str = "databases"
+    vaults: Sequence[str] = ("databases",)
 
     @property
     def file_name(self) -> str:

@@ -54,7 +54,7 @@ class DatastoreSource:
     bin_dirs: tuple[Path, ...] = ()
     name: str = "datastore"
     kind: str = "datastore"
-    vault: str = "cluster"
+    vaults: Sequence[str] = ("cluster",)
     file_name: str = "datastore"
 
     @contextmanager

@@ -38,11 +38,12 @@ def see_vaults(config: Config, chosen: Iterable[Source]) -> None:
         ConfigurationError: there is none for one of them.
     """
     for source in chosen:
-        if source.vault not in config.vaults:
-            raise ConfigurationError(
-                f"vaults: {source.vault} is missing, and {source.name} goes there",
-                f"add vaults: {{{source.vault}: {{url: …, passphrase: …}}}}",
-            )
+        for vault in source.vaults:
+            if vault not in config.vaults:
+                raise ConfigurationError(
+                    f"vaults: {vault} is missing, and {source.name} goes there",
+                    f"add vaults: {{{vault}: {{url: …, passphrase: …}}}}",
+                )
 
 
 def _of_cluster(config: Config) -> tuple[Source, ...]:
@@ -62,7 +63,10 @@ def _of_cluster(config: Config) -> tuple[Source, ...]:
 def _database(config: Config, database: DsnDatabase) -> DatabaseSource:
     dsn = dsn_of(database, "databases")
     content = config.proofs == "content"
-    return DatabaseSource(f"database/{database.name}", dsn, content, config.staging, tuple(config.postgresql.bin_dirs))
+    programs = tuple(config.postgresql.bin_dirs)
+    return DatabaseSource(
+        f"database/{database.name}", dsn, content, config.staging, programs, vaults=tuple(database.vaults)
+    )
 
 
 def dsn_of(database: DsnDatabase, section: str) -> Dsn:
@@ -83,6 +87,11 @@ def _globals(databases: Sequence[DatabaseSource]) -> list[GlobalsSource]:
         address = tuple(parameters.get(key) for key in ("host", "hostaddr", "port", "service"))
         servers.setdefault(address, []).append(database)
     return [
-        GlobalsSource(f"globals/{on[0].name.partition('/')[2]}", tuple(each.dsn for each in on), on[0].bin_dirs)
+        GlobalsSource(
+            f"globals/{on[0].name.partition('/')[2]}",
+            tuple(each.dsn for each in on),
+            on[0].bin_dirs,
+            vaults=tuple(dict.fromkeys(vault for each in on for vault in each.vaults)),
+        )
         for on in servers.values()
     ]

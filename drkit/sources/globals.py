@@ -12,7 +12,7 @@ from drkit.process import tail
 from drkit.sources.port import MemoryStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from drkit.postgres.connection import Dsn
@@ -27,7 +27,7 @@ class GlobalsSource:
     dsns: tuple[Dsn, ...]
     bin_dirs: tuple[Path, ...]
     kind: str = "globals"
-    vault: str = "databases"
+    vaults: Sequence[str] = ("databases",)
     file_name: str = "globals.sql"
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from drkit.manifests.export import Export
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from drkit.cluster.kube import Api
     from drkit.sources.port import SourceStream
@@ -22,7 +22,7 @@ class ManifestsSource:
     api: Api
     name: str = "manifests"
     kind: str = "manifests"
-    vault: str = "cluster"
+    vaults: Sequence[str] = ("cluster",)
     file_name: str = "manifests.tar"
 
     @contextmanager

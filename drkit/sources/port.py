@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from drkit.errors import SourceFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -45,8 +46,8 @@ class Source(Protocol):
         ...
 
     @property
-    def vault(self) -> str:
-        """The vault it goes to."""
+    def vaults(self) -> Sequence[str]:
+        """The vaults it goes to; it is read once for each of them, at no time for two at once."""
         ...
 
     @property

@@ -13,7 +13,7 @@ from drkit.process import DeadlineExceeded
 from drkit.sources.passing import passing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from drkit.cluster.node import Node, Output
     from drkit.sources.passing import Incoming, Prepared, Write
@@ -32,7 +32,7 @@ class ServerFilesSource:
     node: Node
     extra: tuple[str, ...] = ()
     kind: str = "server-files"
-    vault: str = "cluster"
+    vaults: Sequence[str] = ("cluster",)
     file_name: str = "server-files.tar"
 
     @property

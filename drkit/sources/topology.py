@@ -39,7 +39,7 @@ class TopologySource:
     project: Callable[[], hetzner.Project] | None
     name: str = "topology"
     kind: str = "topology"
-    vault: str = "cluster"
+    vaults: Sequence[str] = ("cluster",)
     file_name: str = "topology.json"
 
     @contextmanager

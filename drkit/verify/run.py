@@ -80,41 +80,66 @@ class Verify:
         self._clock = clock
         self._reporter = reporter
         self.findings = Findings()
+        self.unreached: list[DrkitError] = []
+        """Why vaults could not be looked at, where others could."""
+        self._excused = 0
+        """How much of what is wrong keeps no point from being restored whole."""
         self._descriptors: dict[str, Descriptor | None] = {}
 
     def everything(self, catalogue: Catalogue) -> None:
         """Signatures of all points, the ids of all archives that they pin, and ``borg check`` of all vaults."""
         for problem in catalogue.problems:
-            with self.findings.looking_at("list of points"):
+            with self._past("list of points"):
                 raise problem
         for point in catalogue.points:
             self._descriptor(point)
         for name, vault in self._vaults.items():
-            with self._reporter.task(f"borg check of vault {name}"), self.findings.looking_at(f"vault {name}"):
+            with self._reporter.task(f"borg check of vault {name}"), self._past(f"vault {name}"):
                 vault.check()
 
+    @contextmanager
+    def _past(self, what: str) -> Iterator[None]:
+        """Something of one vault that is looked at; what keeps it from being so is kept where there are more vaults."""
+        try:
+            with self.findings.looking_at(what):
+                yield
+        except DrkitError as error:
+            if len(self._vaults) == 1:
+                raise
+            if error.message not in {each.message for each in self.unreached}:
+                self._reporter.warn(f"{what}: {error.message}")
+                self.unreached.append(error)
+
     def _descriptor(self, point: Point) -> Descriptor | None:
-        """The point's descriptor, where its signature is right; and whether the archives that it pins are there."""
+        """The point's descriptor, where its signature is right; and whether the archives that it pins are there.
+
+        An archive that is gone in one vault and there in another is found wrong, and keeps nothing from being read.
+        """
         if point.id in self._descriptors:
             return self._descriptors[point.id]
         with self.findings.looking_at(f"point {point.id}") as wrong:
             wrong.extend(
-                f"the archive of {source} is gone or is not the one that was sealed" for source in point.missing
+                f"the archive of {source} in vault {vault} is gone or is not the one that was sealed"
+                for source, vault in sorted(point.gone)
             )
-            descriptor = catalogues.open_descriptor(point, self._vaults, self._verifier)
-        self._descriptors[point.id] = None if wrong else descriptor
-        return self._descriptors[point.id]
+            self._descriptors[point.id] = catalogues.open_descriptor(point, self._vaults, self._verifier)
+        if point.missing:
+            self._descriptors[point.id] = None
+        else:
+            self._excused += len(point.gone)
+        return self._descriptors.setdefault(point.id)
 
     def checksums(self, point: Point) -> None:
         """Signature and archive ids of one point, and every byte of its archives against its SHA-256."""
-        if self._descriptor(point) is not None:
-            for source in point.stored_sources:
-                self._read(source)
-        if not self.findings.wrong:
+        descriptor = self._descriptor(point)
+        if descriptor is not None:
+            for source in point.copies:
+                self._read(source, descriptor.called(source))
+        if len(self.findings.wrong) == self._excused:
             self._record(point, CHECKSUMS)
 
-    def _read(self, source: SourceEntry) -> None:
-        with self.findings.looking_at(source.name), self._reporter.task(source.name) as task:
+    def _read(self, source: SourceEntry, called: str) -> None:
+        with self.findings.looking_at(called), self._reporter.task(called) as task:
             feed(self._vaults[source.vault], source, discard, task)
 
     def restored(self, recovery_set: RecoverySet, api: Api | None = None) -> None:
@@ -132,11 +157,11 @@ class Verify:
                 for each in recovery_set.chosen
                 if each.point.id in descriptors
                 for source in descriptors[each.point.id].sources
-                if source.name == each.source.name
+                if (source.name, source.vault) == (each.source.name, each.source.vault)
             ],
             api,
         )
-        if not self.findings.wrong:
+        if len(self.findings.wrong) == self._excused:
             for point in points.values():
                 self._record(point, RESTORED)
 

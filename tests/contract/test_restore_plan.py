@@ -21,7 +21,7 @@ from drkit.sources.port import MemoryStream
 from drkit.vault.configured import vaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from typer.testing import Result
@@ -52,7 +52,7 @@ class MadeUp:
     """A source whose content means nothing to a plan."""
 
     name: str
-    vault: str = "cluster"
+    vaults: Sequence[str] = ("cluster",)
     content: bytes = b"made up"
     made_up: dict[str, Any] = field(default_factory=dict)
     file_name: str = "file"
@@ -76,10 +76,10 @@ SOURCES = (
     MadeUp("topology", content=json.dumps(TOPOLOGY).encode()),
     MadeUp(
         "database/postgres/main-db/docfast",
-        "databases",
+        ("databases",),
         made_up={"instance": {"pod": "main-db-1", "role": "primary"}, "proof": {"tables": {}}},
     ),
-    MadeUp("globals/postgres/main-db", "databases"),
+    MadeUp("globals/postgres/main-db", ("databases",)),
 )
 
 

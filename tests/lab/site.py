@@ -63,6 +63,7 @@ class Site:
         targets: Mapping[str, str] | None = None,
         url: str = "vault",
         vault: str = "",
+        copies: Mapping[str, str] | None = None,
         more: str = "",
     ) -> None:
         """Write ``drkit.yaml``.
@@ -72,22 +73,26 @@ class Site:
             targets: the same for the databases of the target ``spare``.
             url: the vault's address.
             vault: more keys of the vault, in YAML's flow style, with a leading comma.
+            copies: further vaults that each source goes to, and their addresses.
             more: more top-level keys, in YAML.
         """
         (self.path / "passphrase").write_text(PASSPHRASE + "\n")
         lines = ["cluster: {name: shop}", "vaults:"]
         lines += [f"  databases: {{url: {json.dumps(url)}, passphrase: {{file: passphrase}}, lock_wait: 2{vault}}}"]
-        lines += ["databases:", *self._databases("  ", "from", databases)]
+        for name, address in (copies or {}).items():
+            lines += [f"  {name}: {{url: {json.dumps(address)}, passphrase: {{file: passphrase}}, lock_wait: 2}}"]
+        places = f", vaults: [{', '.join(['databases', *copies])}]" if copies else ""
+        lines += ["databases:", *self._databases("  ", "from", databases, places)]
         if targets is not None:
             lines += ["clusters:", "  spare:", "    databases:", *self._databases("      ", "to", targets)]
         self.config.write_text("\n".join([*lines, more, ""]), encoding="utf-8")
 
-    def _databases(self, indent: str, prefix: str, databases: Mapping[str, str]) -> list[str]:
+    def _databases(self, indent: str, prefix: str, databases: Mapping[str, str], more: str = "") -> list[str]:
         lines = []
         for number, (name, database) in enumerate(databases.items()):
             secret = self.path / f"{prefix}-{number}.dsn"
             secret.write_text(self.postgres.address(database))
-            lines.append(f"{indent}- {{name: {json.dumps(name)}, dsn: {{file: {secret.name}}}}}")
+            lines.append(f"{indent}- {{name: {json.dumps(name)}, dsn: {{file: {secret.name}}}{more}}}")
         return lines
 
     def env(self) -> dict[str, str]:

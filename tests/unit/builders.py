@@ -80,4 +80,6 @@ def point(
     sealed = descriptor(created, sources, tail=tail)
     summary = Summary(sealed.id, sealed.cluster, sealed.created, sealed.complete, sealed.sources, "00" * 32)
     verification = None if verified is None else Verification(to_text(created), verified)
-    return Point(summary, {"databases": "bb" * 32}, tuple(missing), verification)
+    gone = frozenset((each.name, each.vault) for each in sealed.sources if each.name in set(missing))
+    vaults = {each.vault: "bb" * 32 for each in sealed.sources}
+    return Point(summary, vaults, gone, verified=verification)

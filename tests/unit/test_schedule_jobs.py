@@ -48,6 +48,14 @@ def test_without_the_key_there_are_backups_retention_and_proofs(tmp_path: Path) 
     assert found["prune"].vaults == BOTH
 
 
+def test_a_backup_uses_all_vaults_that_its_sources_go_to(tmp_path: Path) -> None:
+    """What is backed up into a second vault keeps other jobs from that one as long as it runs."""
+    offsite = "  offsite: {url: three, passphrase: {env: A}}\ncluster: {vaults: [cluster, offsite]}\n"
+    found = _jobs(tmp_path, VAULTS + offsite)
+    assert found["backup/cluster"].vaults == {"cluster", "offsite"}
+    assert found["backup/databases"].vaults == {"databases"}
+
+
 def test_everything_can_be_set(tmp_path: Path) -> None:
     """Times as a text or with a limit, one time zone for all, null for never, drills and rehearsals on demand."""
     more = """\

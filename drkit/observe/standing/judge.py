@@ -10,6 +10,7 @@ from drkit.cluster.volumes import shown
 from drkit.drill.verdict import EXCEEDED, INVALID, LOST
 from drkit.observe.standing import limits
 from drkit.observe.text import age
+from drkit.points.select import group
 from drkit.points.status import RESTORED
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from drkit.observe.standing.known import JobSeen, Known, PointSeen
-    from drkit.points.status import SourceStatus
 
 SAFE, AT_RISK, WOULD_BE_LOST = "safe", "at risk", "would be lost"
 VERDICTS = (SAFE, AT_RISK, WOULD_BE_LOST)
@@ -107,7 +107,7 @@ def judge(known: Known) -> Standing:
     """Judge what is known."""
     every = {each.name: each.every for each in known.vaults}
     bounds = {
-        each.source: limits.allowed(every.get(each.vault or _vault_of(each)), limits.UNSCHEDULED_SECONDS)
+        each.source: limits.allowed(every.get(group(each.kind)), limits.UNSCHEDULED_SECONDS)
         for each in known.status.sources
     }
     verified = _newest([each for each in known.points if each.level])
@@ -118,10 +118,6 @@ def judge(known: Known) -> Standing:
     found.sort(key=lambda each: order.index(each.weight))
     verdict = found[0].weight if found and found[0].weight != NOTE else SAFE
     return Standing(known, verdict, tuple(found), bounds, verified, deep, unknown)
-
-
-def _vault_of(source: SourceStatus) -> str:
-    return "databases" if source.kind in {"database", "globals"} else "cluster"
 
 
 def _newest(points: list[PointSeen]) -> Verified | None:
@@ -148,7 +144,7 @@ def _vaults(known: Known) -> Iterator[Finding]:
 def _unknown(known: Known) -> frozenset[str]:
     silent = {each.name for each in known.vaults if not each.answers}
     return frozenset(
-        each.source for each in known.status.sources if each.age is None and (each.vault or _vault_of(each)) in silent
+        each.source for each in known.status.sources if each.age is None and (each.vault or group(each.kind)) in silent
     )
 
 
