@@ -52,6 +52,14 @@ class Point:
         """Whether every source was sealed whole and is still there."""
         return self.summary.complete and not self.missing
 
+    def complete_in(self, vault: str) -> bool:
+        """Whether every source was sealed whole, and those in this vault are still there.
+
+        What became of its other parts is for other vaults' retention to say.
+        """
+        lost = any(source.vault == vault and source.name in self.missing for source in self.summary.sources)
+        return self.summary.complete and not lost
+
     @property
     def whole_sources(self) -> tuple[SourceEntry, ...]:
         """The sources that can be restored from it."""

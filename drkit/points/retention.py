@@ -19,23 +19,25 @@ _PERIODS = (
 )
 
 
-def keep(points: Sequence[Point], rules: Keep) -> dict[str, str]:
-    """The points whose part is kept, by id, with the reason.
+def keep(points: Sequence[Point], rules: Keep, vault: str) -> dict[str, str]:
+    """The points whose part in ``vault`` is kept, by id, with the reason.
 
     Each rule in turn keeps the newest point of each of the last N periods that have one not kept already, and the
     oldest of all where there are fewer periods than N (``borg prune``, "keep"). Beside the rules, never removed: the
-    newest complete point, the newest verified one, and the last whole copy of any source, so that a source which
-    fails for weeks does not lose its last good backup. Of a source that was never whole it is the last one in part.
+    newest complete point, the newest verified one, and the last whole copy of any source of this vault, so that a
+    source which fails for weeks does not lose its last good backup. Of a source that was never whole it is the last
+    one in part. What a point has in another vault is that vault's to keep: else either part would stay for the other.
 
     Args:
         points: those with a part in the vault, newest first.
         rules: how many of each period.
+        vault: its name.
     """
     kept: dict[str, str] = {}
     for rule, period in _PERIODS:
         _apply(points, getattr(rules, rule), rule, period, kept)
     for point in points:
-        if point.complete:
+        if point.complete_in(vault):
             kept.setdefault(point.id, "newest complete")
             break
     for point in points:
@@ -44,12 +46,12 @@ def keep(points: Sequence[Point], rules: Keep) -> dict[str, str]:
             break
     copied: set[str] = set()
     for point in points:
-        new = {source.name for source in point.whole_sources} - copied
+        new = {source.name for source in point.whole_sources if source.vault == vault} - copied
         if new:
             copied |= new
             kept.setdefault(point.id, f"last copy of {', '.join(sorted(new))}")
     for point in points:
-        new = {source.name for source in point.stored_sources} - copied
+        new = {source.name for source in point.stored_sources if source.vault == vault} - copied
         if new:
             copied |= new
             kept.setdefault(point.id, f"last copy, in part, of {', '.join(sorted(new))}")

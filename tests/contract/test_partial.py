@@ -80,7 +80,7 @@ def test_its_archive_is_kept_and_checked_like_any_other(site: ClusterSite) -> No
     site.api.fail("/secrets", status=403, times=1000)
     first, second = site.backup(), site.backup()
     listed = site.points()
-    assert second.id in keep(listed.points, site.config.vaults["cluster"].keep)
+    assert second.id in keep(listed.points, site.config.vaults["cluster"].keep, "cluster")
     verify = Verify(site.config, {"cluster": site.vault}, verifier(site.config), SystemClock(), PlainReporter())
     verify.checksums(listed.find(first.id))
     assert verify.findings.wrong == []

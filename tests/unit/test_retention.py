@@ -61,7 +61,7 @@ def _borg_keeps(points: list[Point], keep: dict[str, int]) -> dict[str, Any]:
 def test_nothing_that_borg_keeps_is_removed(ages: list[int], keep: dict[str, int]) -> None:
     """Every point that a rule of ``borg prune`` keeps is kept, by the same rule and with the same number."""
     points = _points(ages)
-    kept = retention.keep(points, Keep(**keep))
+    kept = retention.keep(points, Keep(**keep), "databases")
     for archive, (rule, number) in _borg_keeps(points, keep).items():
         oldest = rule.endswith("[oldest]")
         assert kept[archive] == (f"{rule.removesuffix('[oldest]')} oldest" if oldest else f"{rule} {number}")
@@ -71,7 +71,7 @@ def test_nothing_that_borg_keeps_is_removed(ages: list[int], keep: dict[str, int
 def test_more_is_kept_only_to_protect_the_last_good_copy(ages: list[int], keep: dict[str, int]) -> None:
     """What is kept beyond Borg's rules is kept for one of three reasons, which are named."""
     points = _points(ages)
-    for name, reason in retention.keep(points, Keep(**keep)).items():
+    for name, reason in retention.keep(points, Keep(**keep), "databases").items():
         if name not in _borg_keeps(points, keep):
             assert reason.startswith(("newest complete", "newest verified", "last copy of"))
 
@@ -102,7 +102,7 @@ def test_the_last_good_copy_survives_every_rule(
         )
         for age, sources, verified in sorted(fates, key=lambda each: each[0])
     ]
-    kept = retention.keep(points, Keep(**keep))
+    kept = retention.keep(points, Keep(**keep), "databases")
     for good in (
         [each for each in points if each.complete],
         [each for each in points if each.verified],
@@ -115,9 +115,27 @@ def test_the_last_good_copy_survives_every_rule(
 def test_retention_never_removes_everything() -> None:
     """One point alone is kept under any rule."""
     for rule in RULES:
-        assert retention.keep(_points([5]), Keep(**{**dict.fromkeys(RULES, 0), rule: 1}))
+        assert retention.keep(_points([5]), Keep(**{**dict.fromkeys(RULES, 0), rule: 1}), "databases")
 
 
 def test_no_points_are_no_trouble() -> None:
     """An empty vault has nothing to keep."""
-    assert retention.keep([], Keep()) == {}
+    assert retention.keep([], Keep(), "databases") == {}
+
+
+def test_a_point_does_not_stay_for_what_it_has_in_another_vault() -> None:
+    """One run over both vaults between runs over one each leaves in neither vault a part that only the other needs."""
+    mixed = [source("database/a"), source("datastore", vault="cluster")]
+    old = point(NOON - timedelta(days=40), mixed, tail="aaaaaa")
+    for vault, own in (("databases", mixed[0]), ("cluster", mixed[1])):
+        newer = point(NOON, [own], tail="bbbbbb")
+        assert set(retention.keep([newer, old], Keep(daily=1, weekly=0), vault)) == {newer.id}
+
+
+def test_seven_days_and_four_weeks_are_kept_by_default() -> None:
+    """Left out, ``keep`` is the newest point of each of 7 days, and of each of 4 weeks before those."""
+    points = [point(NOON - timedelta(hours=6 * number), tail=f"{number:06x}") for number in range(4 * 60)]
+    kept = retention.keep(points, Keep(), "databases")
+    assert list(kept.values()) == [f"daily {number}" for number in range(1, 8)] + [
+        f"weekly {number}" for number in range(1, 5)
+    ]
