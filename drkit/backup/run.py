@@ -21,11 +21,13 @@ from drkit.backup.storing import Storing
 from drkit.clock import to_text
 from drkit.errors import BackupFailed, DrkitError, Interrupted
 from drkit.points import catalogue as catalogues
-from drkit.points import changes, names, signing
+from drkit.points import changes, names, pins, signing
 from drkit.points import descriptor as descriptors
+from drkit.points.catalogue import VaultListing
 from drkit.points.descriptor import Descriptor, SourceEntry
 from drkit.sources.port import MemoryStream
 from drkit.vault.lock import hold
+from drkit.vault.port import Archive
 from drkit.workspace import remove_orphans
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class Run:
         self._storing: dict[str, Storing] = {}
         self._warnings: list[str] = []
         self._volumes: tuple[Volume, ...] = ()
+        self._sealed: list[VaultListing] = []
 
     def execute(
         self, sources: Sequence[Source], *, volumes: Sequence[Volume] = (), warnings: Sequence[str] = ()
@@ -122,6 +125,7 @@ class Run:
                 self._forget(ready, point)
                 raise Interrupted("interrupted; what had been stored was removed again") from None
             self._forget((name for name in ready if not self._storing[name].full), point)
+            self._pin()
             return outcome
 
     def _begin(self, created: datetime, sources: Sequence[Source]) -> str:
@@ -208,7 +212,7 @@ class Run:
         unsealed: dict[str, DrkitError] = {}
         for name in sorted(touched):
             try:
-                self._seal_in(self._storing[name], point, created, full_text, comment)
+                self._seal_in(self._storing[name], sealed, created, full_text, comment)
                 leftovers.remember_names(self._vaults[name], self._cluster, known[name])
             except DrkitError as error:
                 unsealed[name] = error
@@ -230,14 +234,26 @@ class Run:
         self._warnings.append(warning)
         self._reporter.warn(warning)
 
-    def _seal_in(self, storing: Storing, point: str, created: datetime, full_text: bytes, comment: str) -> None:
-        name = str(names.ArchiveName(self._cluster, point, names.DESCRIPTOR))
+    def _seal_in(self, storing: Storing, sealed: Descriptor, created: datetime, full_text: bytes, comment: str) -> None:
+        name = str(names.ArchiveName(self._cluster, sealed.id, names.DESCRIPTOR))
         # First in the list: an undone run must not leave a descriptor behind whose archives are gone.
         storing.archives.insert(0, name)
         with MemoryStream(full_text) as stream:
             stored = storing.vault.store(name, stream, file_name="descriptor.json", comment=comment)
         catalogues.remember(storing.vault, stored.archive, comment, full_text)
         leftovers.remember_sealed(storing.vault, self._cluster, created)
+        own = (each for each in sealed.sources if each.stored and each.vault == storing.vault.name)
+        archives = [stored.archive, *(Archive(each.archive, each.archive_id) for each in own)]
+        self._sealed.append(VaultListing(storing.vault.name, archives, {name: comment}))
+
+    def _pin(self) -> None:
+        """Remember what was sealed, now that nothing of it is undone any more."""
+        verifier = signing.verifier(self._config)
+        for sealed in self._sealed:
+            vault = self._vaults[sealed.vault]
+            rules = self._config.vaults[sealed.vault].keep
+            known = pins.read(vault, self._cluster)
+            pins.write(vault, self._cluster, pins.added(self._cluster, known, sealed, rules, verifier))
 
     def _nothing_stored(self, entries: Sequence[SourceEntry]) -> None:
         """Raise what fits: the vault's own error where no source had a chance, else that all of them failed."""

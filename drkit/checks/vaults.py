@@ -60,6 +60,9 @@ def looks(config: Config) -> list[Look]:
         name = str(key)
         code = VaultUnreachable.exit_code
         found.append(Look(f"vault {name}", partial(_open, config, name, vault), _SECONDS, late_code=code))
+        if vault.ssh.prune_key is not None:
+            pruning = partial(_open, config, name, vault, pruning=True)
+            found.append(Look(f"vault {name}, under the key that prunes", pruning, _SECONDS, late_code=code))
     return found
 
 
@@ -68,8 +71,10 @@ def places(config: Config) -> list[Look]:
     return [Look(f"place of vault {name}", partial(_place, vault), warns=True) for name, vault in config.vaults.items()]
 
 
-def _open(config: Config, name: str, vault: VaultConfig) -> str:
-    opened = BorgVault(name, repository(vault), secrets.fetch(vault.passphrase, f"vaults.{name}.passphrase"))
+def _open(config: Config, name: str, vault: VaultConfig, *, pruning: bool = False) -> str:
+    opened = BorgVault(
+        name, repository(vault, pruning=pruning), secrets.fetch(vault.passphrase, f"vaults.{name}.passphrase")
+    )
     try:
         archives = opened.archives()
     except NoRepository:

@@ -54,15 +54,20 @@ class Setup:
     file: Path
 
 
-def set_up(config_file: Path | None) -> Setup:
-    """Read the configuration, open its vaults (asking them nothing yet) and pin the public keys."""
+def set_up(config_file: Path | None, *, pruning: bool = False) -> Setup:
+    """Read the configuration, open its vaults (asking them nothing yet) and pin the public keys.
+
+    Args:
+        config_file: where it is; looked for where left out.
+        pruning: whether the vaults are opened with the keys that prune.
+    """
     from drkit.config.load import find, load
     from drkit.points.signing import verifier
     from drkit.vault.configured import vaults
 
     file = find(config_file)
     config = load(file)
-    return Setup(config, vaults(config), verifier(config), file)
+    return Setup(config, vaults(config, pruning=pruning), verifier(config), file)
 
 
 def standing_of(setup: Setup) -> tuple[Standing, DrkitError | None]:

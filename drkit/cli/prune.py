@@ -11,22 +11,31 @@ from drkit.cli.common import ConfigOption, JsonOption, exits, handled, reporter,
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("prune", epilog=exits(10, 11, 12, 13))(prune)
+    app.command("prune", epilog=exits(10, 11, 12, 13, 15))(prune)
 
 
 @handled
 def prune(
     plan: Annotated[bool, typer.Option("--plan", help="Show what would go, and change nothing.")] = False,
+    accept_vanished: Annotated[
+        list[str] | None,
+        typer.Option(metavar="POINT", help="A point of which archives are gone or changed, which is as it should be."),
+    ] = None,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove the recovery points that no retention rule keeps, then free their room."""
-    from drkit.clock import SystemClock
-    from drkit.points.prune import prune as work
+    """Remove the recovery points that no retention rule keeps, then free their room.
 
-    setup = set_up(config_file)
+    Stops with 13 before it changes anything where archives that were sealed are gone or changed: on a box that only
+    appends they can still be had back then.
+    """
+    from drkit.clock import SystemClock
+    from drkit.points.prune import Prune
+
+    setup = set_up(config_file, pruning=True)
     with reporter() as telling:
-        results = work(setup.config, setup.vaults, setup.verifier, SystemClock(), telling, carry_out=not plan)
+        work = Prune(setup.config, setup.vaults, setup.verifier, SystemClock(), telling)
+        results = work.execute(carry_out=not plan, accepted=accept_vanished or ())
     if as_json:
         show_json(
             {

@@ -51,6 +51,8 @@ class VaultSsh(Model):
     """How a vault is logged in to; user, host and port stand in its address."""
 
     key: Path | None = None
+    prune_key: Path | None = None
+    """Of ``drkit prune`` alone: one with full access, where the box holds ``key`` to appending."""
     known_hosts: Path | None = None
     jump: str | None = None
 

@@ -27,9 +27,13 @@ _AT_ONCE: Final = 5
 INDEX: Final = "JOB_COMPLETION_INDEX"
 
 
+APPLICATION: Final = {"app.kubernetes.io/name": "drkit"}
+"""On everything of drkit's own."""
+
+
 def labels(component: str) -> dict[str, str]:
     """What all objects of a component carry."""
-    return {"app.kubernetes.io/name": "drkit", "app.kubernetes.io/component": component}
+    return {**APPLICATION, "app.kubernetes.io/component": component}
 
 
 def metadata(component: str, **more: Any) -> dict[str, Any]:

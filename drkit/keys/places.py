@@ -23,6 +23,7 @@ _FILES: tuple[tuple[type[BaseModel], str], ...] = (
     (Ssh, "key"),
     (Ssh, "known_hosts"),
     (VaultSsh, "key"),
+    (VaultSsh, "prune_key"),
     (VaultSsh, "known_hosts"),
     (VaultConfig, "key_file"),
     (Cluster, "kubeconfig"),

@@ -48,6 +48,11 @@ class LabBox:
         return self.directory / "client_key"
 
     @property
+    def full_key(self) -> Path:
+        """Where ``key`` only appends: a private key with full access."""
+        return self.directory / "full_key"
+
+    @property
     def known_hosts(self) -> Path:
         """The host's key, pinned."""
         return self.directory / "known_hosts"
@@ -92,7 +97,7 @@ def box(directory: Path, *, quota: str = "", append_only: bool = False) -> Itera
     Args:
         directory: an existing directory; the caller removes it.
         quota: the most that a repository may take, as ``borg serve --storage-quota`` reads it; unlimited when empty.
-        append_only: whether the key is one that only appends.
+        append_only: whether the key is one that only appends; there is another one then, with full access.
     """
     if not Path(_SSHD).exists():
         raise PreflightFailed("sshd is not here", "install it (Debian: openssh-server), or run: make setup")
@@ -102,9 +107,15 @@ def box(directory: Path, *, quota: str = "", append_only: bool = False) -> Itera
     _generate(made.key)
     serve = [find_borg(), "serve", "--restrict-to-path", str(made.storage)]
     serve += ["--storage-quota", quota] if quota else []
-    serve += ["--append-only"] if append_only else []
-    public = made.key.with_suffix(".pub").read_text().strip()
-    (made.directory / "authorized_keys").write_text(f'restrict,command="{shlex.join(serve)}" {public}\n')
+    allowed = [(made.key, [*serve, "--append-only"] if append_only else serve)]
+    if append_only:
+        _generate(made.full_key)
+        allowed += [(made.full_key, serve)]
+    lines = [
+        f'restrict,command="{shlex.join(command)}" {key.with_suffix(".pub").read_text().strip()}\n'
+        for key, command in allowed
+    ]
+    (made.directory / "authorized_keys").write_text("".join(lines))
     host = (made.directory / "host_key.pub").read_text().split()
     made.known_hosts.write_text(f"[127.0.0.1]:{made.port} {host[0]} {host[1]}\n")
     (made.directory / "sshd_config").write_text(_configuration(made))

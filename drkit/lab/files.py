@@ -97,7 +97,7 @@ def drkit_yaml(topology: Topology) -> str:
     box = topology.the(Role.BOX).address
 
     def vault(repository: str, schedule: str) -> str:
-        ssh = f"ssh: {{key: {APPEND_KEY}, known_hosts: known_hosts}}"
+        ssh = f"ssh: {{key: {APPEND_KEY}, prune_key: {FULL_KEY}, known_hosts: known_hosts}}"
         url = json.dumps(BACKUP.url(box, BOX_PORT, repository))
         return f'{{url: {url}, passphrase: {{file: {PASSPHRASE}}}, {ssh}, remote_path: {BORG}, schedule: "{schedule}"}}'
 

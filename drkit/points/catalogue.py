@@ -81,6 +81,13 @@ class Point:
         """Every archive of it that is there: of a source in two vaults both."""
         return tuple(source for source in self.summary.stored_sources if self._is_there(source))
 
+    def complete_in(self, vault: str) -> bool:
+        """Whether every source was sealed whole, and those in this vault are still there.
+
+        What became of its other parts is for other vaults' retention to say.
+        """
+        return self.summary.complete and not any(where == vault for _, where in self.gone)
+
     @property
     def whole_sources(self) -> tuple[SourceEntry, ...]:
         """The sources that can be restored from it, each once."""

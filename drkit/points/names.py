@@ -11,6 +11,10 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DESCRIPTOR = "point"
 VERIFIED = "verified-"
@@ -35,6 +39,12 @@ def parse(name: str) -> ArchiveName | None:
     """The parts of ``name``, or nothing where the archive is not one of drkit's."""
     match = _NAME.fullmatch(name)
     return ArchiveName(match["cluster"], match["point"], match["part"]) if match else None
+
+
+def sealed(cluster: str, archives: Iterable[str]) -> set[str]:
+    """The points of ``cluster``, as archive names spell it, whose descriptor is among these archives."""
+    parsed = (parts for parts in map(parse, archives) if parts)
+    return {parts.point for parts in parsed if parts.cluster == cluster and parts.part == DESCRIPTOR}
 
 
 def slug(text: str) -> str:

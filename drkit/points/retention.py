@@ -26,7 +26,8 @@ def keep(points: Sequence[Point], rules: Keep, vault: str) -> dict[str, str]:
     oldest of all where there are fewer periods than N (``borg prune``, "keep"). Beside the rules, never removed: the
     newest complete point, the newest verified one, and the vault's last whole copy of any source, so that a source
     which fails for weeks does not lose its last good backup, nor one vault what was lost in another. Of a source that
-    was never whole it is the last one in part.
+    was never whole it is the last one in part. What a point has in another vault is that vault's to keep: else either
+    part would stay for the other.
 
     Args:
         points: those with a part in the vault, newest first.
@@ -37,7 +38,7 @@ def keep(points: Sequence[Point], rules: Keep, vault: str) -> dict[str, str]:
     for rule, period in _PERIODS:
         _apply(points, getattr(rules, rule), rule, period, kept)
     for point in points:
-        if point.complete:
+        if point.complete_in(vault):
             kept.setdefault(point.id, "newest complete")
             break
     for point in points:

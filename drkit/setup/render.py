@@ -116,7 +116,8 @@ def _vaults(address: str) -> Iterator[str]:
         yield _line("    keep: {daily: 7, weekly: 4}", "how many recovery points `drkit prune` keeps")
         yield _off(f'    schedule: "{schedule}"', "when it is backed up, where drkit is left to itself")
         if remote:
-            yield _off("    ssh: {key: box_key, known_hosts: known_hosts}", "how the box is logged in to")
+            login = "key: box_key, prune_key: box_prune_key, known_hosts: known_hosts"
+            yield _off(f"    ssh: {{{login}}}", "how the box is logged in to; prune_key where key only appends")
             yield _off("    remote_path: borg-1.4", "Borg's program there; a Storage Box has several")
 
 

@@ -3,68 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
 from drkit.errors import NoSuchPoint, VerificationFailed, WrongKey
-from drkit.points import descriptor as descriptors
-from drkit.points.catalogue import Catalogue, VaultListing, assemble
 from drkit.points.descriptor import Verification, encode_verification
-from drkit.vault.port import Archive
 from tests.unit import builders
-from tests.unit.builders import NOON, source
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from drkit.points.signing import Signer
-
-SIGNER = builders.signer()
-VERIFIER = builders.verifier(SIGNER)
-
-
-class _Box:
-    """Vaults being filled by runs."""
-
-    def __init__(self) -> None:
-        self.archives: dict[str, dict[str, str]] = {"cluster": {}, "databases": {}}
-        self.comments: dict[str, dict[str, str]] = {"cluster": {}, "databases": {}}
-
-    def put(self, vault: str, name: str, comment: str = "") -> str:
-        """Make one archive; returns its id."""
-        archive_id = f"{len(self.archives[vault]):x}{vault}"
-        self.archives[vault][name] = archive_id
-        if comment:
-            self.comments[vault][name] = comment
-        return archive_id
-
-    def seal(self, created: datetime, vaults: tuple[str, ...] = ("databases",), key: Signer = SIGNER) -> str:
-        """A whole run with one source in each vault; returns the point's id."""
-        point = builders.point_id(created)
-        sources = []
-        for vault in vaults:
-            archive = f"docfast.{point}.{vault}-source"
-            stored = self.put(vault, archive)
-            sources.append(source(f"database/{vault}", vault=vault, archive=archive, archive_id=stored))
-        sealed = builders.descriptor(created, sources)
-        comment = descriptors.encode_summary(sealed, descriptors.encode(sealed, key), key)
-        for vault in vaults:
-            self.put(vault, f"docfast.{point}.point", comment)
-        return point
-
-    def catalogue(self, *vaults: str) -> Catalogue:
-        """What these vaults' answers come to; all vaults when left out."""
-        listings = [
-            VaultListing(vault, [Archive(*pair) for pair in self.archives[vault].items()], self.comments[vault])
-            for vault in vaults or self.archives
-        ]
-        return assemble("docfast", listings, VERIFIER)
+from tests.unit.builders import NOON
+from tests.unit.filled import Vaults
 
 
 def test_a_point_in_two_vaults_is_one() -> None:
     """The descriptors of one run in two vaults are one point, which names both."""
-    box = _Box()
+    box = Vaults()
     point = box.seal(NOON, ("cluster", "databases"))
     (found,) = box.catalogue().points
     assert (found.id, found.complete, set(found.vaults)) == (point, True, {"cluster", "databases"})
@@ -72,7 +23,7 @@ def test_a_point_in_two_vaults_is_one() -> None:
 
 def test_points_are_listed_newest_first() -> None:
     """The first point is the one that ``latest`` means, in whatever order and vault they were made."""
-    box = _Box()
+    box = Vaults()
     made = [
         box.seal(NOON - timedelta(hours=1)),
         box.seal(NOON, ("cluster",)),
@@ -84,7 +35,7 @@ def test_points_are_listed_newest_first() -> None:
 
 def test_an_archive_that_is_gone_makes_its_point_incomplete() -> None:
     """What somebody deleted behind drkit's back is named, and cannot be restored from."""
-    box = _Box()
+    box = Vaults()
     point = box.seal(NOON, ("cluster", "databases"))
     del box.archives["databases"][f"docfast.{point}.databases-source"]
     (found,) = box.catalogue().points
@@ -95,7 +46,7 @@ def test_an_archive_that_is_gone_makes_its_point_incomplete() -> None:
 
 def test_an_archive_under_the_same_name_does_not_stand_in() -> None:
     """Another archive with the sealed name has another id, and does not count."""
-    box = _Box()
+    box = Vaults()
     point = box.seal(NOON)
     box.archives["databases"][f"docfast.{point}.databases-source"] = "another"
     assert box.catalogue().points[0].missing == ("database/databases",)
@@ -103,14 +54,14 @@ def test_an_archive_under_the_same_name_does_not_stand_in() -> None:
 
 def test_a_vault_that_did_not_answer_proves_nothing_missing() -> None:
     """Archives in a vault that was not asked are not called missing."""
-    box = _Box()
+    box = Vaults()
     box.seal(NOON, ("cluster", "databases"))
     assert box.catalogue("cluster").points[0].complete
 
 
 def test_a_changed_comment_is_a_problem_and_no_point() -> None:
     """A tampered summary is reported with its point and vault; the other points are listed."""
-    box = _Box()
+    box = Vaults()
     good, bad = box.seal(NOON), box.seal(NOON - timedelta(hours=1))
     box.comments["databases"][f"docfast.{bad}.point"] = "drkit1.AAAA.BBBB"
     catalogue = box.catalogue()
@@ -123,7 +74,7 @@ def test_a_changed_comment_is_a_problem_and_no_point() -> None:
 
 def test_the_other_vault_still_gives_the_point() -> None:
     """A descriptor that was damaged in one vault is a problem; the point is known from the other."""
-    box = _Box()
+    box = Vaults()
     point = box.seal(NOON, ("cluster", "databases"))
     box.comments["cluster"][f"docfast.{point}.point"] = ""
     catalogue = box.catalogue()
@@ -133,7 +84,7 @@ def test_the_other_vault_still_gives_the_point() -> None:
 
 def test_a_summary_under_another_points_name_is_refused() -> None:
     """A sealed summary cannot be passed off as that of another run."""
-    box = _Box()
+    box = Vaults()
     old, new = box.seal(NOON - timedelta(hours=1)), builders.point_id(NOON)
     box.put("databases", f"docfast.{new}.point", box.comments["databases"][f"docfast.{old}.point"])
     catalogue = box.catalogue()
@@ -143,7 +94,7 @@ def test_a_summary_under_another_points_name_is_refused() -> None:
 
 def test_a_foreign_key_is_a_problem_of_its_kind() -> None:
     """What another key signed keeps the exit code of a wrong key."""
-    box = _Box()
+    box = Vaults()
     box.seal(NOON, key=builders.signer(2))
     catalogue = box.catalogue()
     assert catalogue.points == ()
@@ -154,7 +105,7 @@ def test_a_foreign_key_is_a_problem_of_its_kind() -> None:
 
 def test_archives_of_a_run_that_never_sealed_are_no_point() -> None:
     """What a run left that died is listed apart for each vault, and foreign archives not at all."""
-    box = _Box()
+    box = Vaults()
     box.seal(NOON)
     left = f"docfast.{builders.point_id(NOON + timedelta(hours=1))}.databases-source"
     box.put("databases", left)
@@ -167,7 +118,7 @@ def test_archives_of_a_run_that_never_sealed_are_no_point() -> None:
 
 def test_the_deepest_and_newest_verification_counts() -> None:
     """A restore proves more than checksums, however old; among equals the newest is shown; the rest is passed over."""
-    box = _Box()
+    box = Vaults()
     point = box.seal(NOON)
     for day, level in (("02", "restored"), ("03", "restored"), ("04", "checksums")):
         record = Verification(f"2026-03-{day}T00:00:00Z", level)
@@ -182,7 +133,7 @@ def test_the_deepest_and_newest_verification_counts() -> None:
 @pytest.mark.parametrize("comment", ["", "no JSON", "drkit1-verified.W10=.AAAA", "[" * 200_000])
 def test_what_is_no_record_of_a_verification_proves_nothing(comment: str) -> None:
     """A comment of any other form is passed over, and the listing goes on."""
-    box = _Box()
+    box = Vaults()
     point = box.seal(NOON)
     box.put("databases", f"docfast.{point}.verified-20260302T000000Z", comment)
     assert box.catalogue().points[0].verified is None
@@ -190,7 +141,7 @@ def test_what_is_no_record_of_a_verification_proves_nothing(comment: str) -> Non
 
 def test_a_verification_of_a_stranger_or_of_another_point_proves_nothing() -> None:
     """Who can only write to the vault cannot call a point proven, with a key of their own or with another's record."""
-    box = _Box()
+    box = Vaults()
     point, other = box.seal(NOON), box.seal(NOON - timedelta(days=1))
     record = Verification("2026-03-02T00:00:00Z", "restored")
     box.put(
@@ -206,7 +157,7 @@ def test_a_verification_of_a_stranger_or_of_another_point_proves_nothing() -> No
 
 def test_a_point_is_found_by_the_beginning_of_its_id() -> None:
     """The beginning of an id is enough as long as it means one point."""
-    box = _Box()
+    box = Vaults()
     one = box.seal(NOON)
     other = box.seal(NOON - timedelta(days=1))
     catalogue = box.catalogue()
@@ -221,5 +172,5 @@ def test_a_point_is_found_by_the_beginning_of_its_id() -> None:
 def test_an_empty_vault_has_no_latest_point() -> None:
     """Before the first backup there is nothing to find, and the hint says what to do."""
     with pytest.raises(NoSuchPoint) as nothing:
-        _Box().catalogue().find("latest")
+        Vaults().catalogue().find("latest")
     assert "drkit backup" in nothing.value.hint

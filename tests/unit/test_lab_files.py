@@ -114,6 +114,7 @@ def test_the_labs_configuration_is_one_that_drkit_takes(tmp_path: Path) -> None:
     assert [server.address for server in config.cluster.servers] == ["10.211.0.11", "10.211.0.12", "10.211.0.13"]
     assert config.vaults["databases"].url == "ssh://u1-sub1@10.211.0.3:23/./k3s-db"
     assert config.vaults["cluster"].ssh.key == tmp_path / "box-append-only"
+    assert config.vaults["cluster"].ssh.prune_key == tmp_path / "box-full-access"
     assert config.postgresql.scratch_image == read(POSTGRES).tag
 
 

@@ -121,3 +121,21 @@ def test_retention_never_removes_everything() -> None:
 def test_no_points_are_no_trouble() -> None:
     """An empty vault has nothing to keep."""
     assert retention.keep([], Keep(), "databases") == {}
+
+
+def test_a_point_does_not_stay_for_what_it_has_in_another_vault() -> None:
+    """One run over both vaults between runs over one each leaves in neither vault a part that only the other needs."""
+    mixed = [source("database/a"), source("datastore", vault="cluster")]
+    old = point(NOON - timedelta(days=40), mixed, tail="aaaaaa")
+    for vault, own in (("databases", mixed[0]), ("cluster", mixed[1])):
+        newer = point(NOON, [own], tail="bbbbbb")
+        assert set(retention.keep([newer, old], Keep(daily=1, weekly=0), vault)) == {newer.id}
+
+
+def test_seven_days_and_four_weeks_are_kept_by_default() -> None:
+    """Left out, ``keep`` is the newest point of each of 7 days, and of each of 4 weeks before those."""
+    points = [point(NOON - timedelta(hours=6 * number), tail=f"{number:06x}") for number in range(4 * 60)]
+    kept = retention.keep(points, Keep(), "databases")
+    assert list(kept.values()) == [f"daily {number}" for number in range(1, 8)] + [
+        f"weekly {number}" for number in range(1, 5)
+    ]

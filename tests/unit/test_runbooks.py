@@ -64,6 +64,7 @@ def test_every_setting_is_one(page: Page) -> None:
 
 
 def test_every_page_is_tried_in_the_lab(page: Page) -> None:
-    """The lab's test of them names it, or that of the scheduler."""
-    tests = [DIRECTORY.parent / "tests/lab" / name for name in ("test_runbooks.py", "test_schedule.py")]
+    """The lab's test of them names it, or that of the scheduler, or of a box that only appends."""
+    names = ("test_runbooks.py", "test_schedule.py", "test_append_only.py")
+    tests = [DIRECTORY.parent / "tests/lab" / name for name in names]
     assert any(f'"{page.name}"' in each.read_text(encoding="utf-8") for each in tests)
