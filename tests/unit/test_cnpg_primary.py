@@ -63,7 +63,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 def server(api: Cluster) -> primary.OnInstance:
     """The primary of now."""
-    return InPrimary(cast("Kube", api), MAIN, "shop").server()
+    return InPrimary(cast("Kube", api), MAIN, "shop", "drkit 1").server()
 
 
 def test_the_primary_of_now_is_restored_into(api: Cluster) -> None:
