@@ -27,6 +27,7 @@ _NOT_FOUND = 404
 _LEFT = re.compile(
     r"terminating connection|server closed the connection|connection to server was lost|the connection was cut"
     r"|is shutting down|is starting up|in recovery mode|conflict with recovery|invalid snapshot identifier"
+    r"|in a read-only transaction"  # it is the primary no more, or does not know just now whether it is
     r"|connection to server on socket \S+ failed: (No such file or directory|Connection refused)"
 )
 

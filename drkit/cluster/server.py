@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from drkit.cluster.loading import InPodSections, free_bytes, stopped
@@ -17,6 +17,7 @@ from drkit.cluster.pod_watch import watched
 from drkit.errors import PreflightFailed, RestoreFailed, SourceFailed
 from drkit.postgres import load, psql, sections
 from drkit.postgres.access import CUSTOM
+from drkit.postgres.connection import APPLICATION
 from drkit.postgres.roles import Globals
 from drkit.postgres.session import StatementFailed
 
@@ -48,6 +49,7 @@ class InPod:
     pod: str
     database: str
     dump_format: str = CUSTOM
+    application: str = field(default=APPLICATION, kw_only=True)
 
     @property
     def shown(self) -> str:
@@ -160,7 +162,7 @@ class InPod:
             "PGHOST": _SOCKETS,
             "PGUSER": _USER,
             "PGDATABASE": self.database,
-            "PGAPPNAME": "drkit",
+            "PGAPPNAME": self.application,
             # What is told by the text of a message must be in one language; times are in one zone, as for ByDsn.
             "PGOPTIONS": f"-c lc_messages=C {options}".strip(),
             "PGTZ": "UTC",

@@ -26,7 +26,11 @@ _PASSING = frozenset({429, 500, 502, 503, 504})
 """What the API answers while it is busy or starting."""
 _CLOSE_SECONDS = 1.0
 _SILENCE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 6}
-"""After 45 s without a sign of life from the API's machine the connection is cut; a program may be silent longer."""
+"""After 45 s without a sign of life from the API's machine the connection is cut; a program may be silent longer.
+
+That is where nothing is under way. What was sent is sent again for a quarter of an hour (tcp(7), tcp_retries2) before
+the connection is given up: so a load goes on where the network was down for minutes, and is not begun again.
+"""
 
 
 @contextmanager

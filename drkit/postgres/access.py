@@ -164,6 +164,11 @@ class ByDsn:
         return self.dsn.database
 
     @property
+    def application(self) -> str:
+        """What its sessions are called."""
+        return self.dsn.application
+
+    @property
     def doors(self) -> tuple[str, ...]:
         """Itself, where it is there, and what every server has."""
         return (self.database, "postgres", "template1")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
 APPLICATION = "drkit"
+"""What sessions are called in their server."""
 _CONNECT_SECONDS = 15
 
 
@@ -26,6 +27,8 @@ class Dsn:
 
     parameters: Mapping[str, str]
     password: str | None
+    application: str = APPLICATION
+    """What its sessions are called in the server, and those of PostgreSQL's programs."""
 
     def __repr__(self) -> str:
         return f"Dsn({self.shown})"
@@ -57,7 +60,7 @@ class Dsn:
         parameters: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, **self.parameters}
         if self.password is not None:
             parameters["password"] = self.password
-        parameters["application_name"] = APPLICATION
+        parameters["application_name"] = self.application
         connection = psycopg.connect(autocommit=autocommit, **parameters)
         connection.prepare_threshold = None  # works through any pooler that is in session mode
         return connection
@@ -100,6 +103,7 @@ def libpq_environment(dsn: Dsn) -> Iterator[tuple[dict[str, str], tuple[int, ...
     """
     env = process.clean_environment()
     env.update(_variables(dsn))
+    env["PGAPPNAME"] = dsn.application
     env.setdefault("PGCONNECT_TIMEOUT", str(_CONNECT_SECONDS))
     # Times are written in the session's zone: in one zone everywhere, equal contents give equal dumps.
     env["PGTZ"] = "UTC"

@@ -42,6 +42,11 @@ class Server(Protocol):
         ...
 
     @property
+    def application(self) -> str:
+        """What sessions are called in the server: by that a restore knows its own (``drkit.restore.remains``)."""
+        ...
+
+    @property
     def doors(self) -> tuple[str, ...]:
         """The databases to ask about the whole server in: the first that lets us in."""
         ...

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from drkit import process
 from drkit.errors import TargetNotEmpty, VerificationFailed
+from drkit.manifests.order import Phase
 from drkit.restore import holds, rebuild_plan
 from drkit.restore.cnpg import cluster as clusters
 from drkit.restore.cnpg.remade import remake
 from drkit.restore.engine.action import Action
 from drkit.restore.etcd import cluster, scrub
+from drkit.restore.objects import awaited
 from drkit.restore.objects.apply import apply
 from drkit.restore.objects.prove import prove
 from drkit.restore.patches import apply_patches
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _COMPLETE_SECONDS = 60.0
 """How long what operators and k3s make again may take to be there."""
+_OPERATORS_SECONDS = 120.0
+"""How long operators may take until they run. They had the time of the databases' restore before that."""
 _LOOK_SECONDS = 2.0
 _SHOWN = 20
 
@@ -96,7 +100,9 @@ class Applying:
         return {"patched": apply_patches(self._new.api(call), self._means.config.patches)}
 
     def _compare(self, call: Call) -> dict[str, Any]:
-        """All nodes are ready, and no object is missing; what differs is named.
+        """All nodes are ready, no object is missing, and operators run; what differs or does not run is named.
+
+        An operator that does not run ends no restore: the data is there, and pages are asked for themselves.
 
         Raises:
             VerificationFailed: something is missing.
@@ -117,7 +123,15 @@ class Applying:
         if different:
             call.warn(f"not as they were sealed: {_shortened(different)}")
         counts = {each.kind: each.found for each in found.kinds if each.sealed}
-        return {"equal": found.equal, "nodes": names, "objects": counts}
+        return {"equal": found.equal, "nodes": names, "objects": counts, "operators": self._operators(api, call)}
+
+    def _operators(self, api: Api, call: Call) -> list[str]:
+        """Wait for those that were sealed; the names of those that run."""
+        entries = [entry for entry in self._sealed.gathered().entries if entry.phase is Phase.OPERATORS]
+        lacking = awaited.operators(api, entries, _OPERATORS_SECONDS)
+        for entry, why in lacking.items():
+            call.warn(f"{entry}: {why}, after {_OPERATORS_SECONDS:.0f} s of waiting")
+        return sorted(str(entry) for entry in entries if entry not in lacking)
 
     def _settled(self, api: Api) -> Proof:
         gathered, began = self._sealed.gathered(), time.monotonic()

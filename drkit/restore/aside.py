@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 from drkit.errors import TargetNotEmpty, VerificationFailed
 from drkit.postgres.quoting import identifier, literal
 from drkit.postgres.session import DUPLICATE_DATABASE, OBJECT_IN_USE, StatementFailed
+from drkit.restore import remains
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from drkit.postgres.destination import Server
     from drkit.postgres.session import Session
 
@@ -22,7 +25,7 @@ _PROVEN = "drkit: proven"
 """The comment of a working database after its proof. What a server writes it hands on in order: one that takes the
 place of another, and has this, has all that was proven."""
 _LOOKS = 5
-"""Each takes five seconds, for which the server itself waits for others to leave (CountOtherDBBackends)."""
+"""At what was told to end. Each takes five seconds, for which the server waits for others (CountOtherDBBackends)."""
 
 
 def working_name(database: str) -> str:
@@ -41,26 +44,33 @@ def exists(session: Session, database: str) -> bool:
     return session.execute(asked).fetchone() is not None
 
 
-def remove(session: Session, server: Server, *, patient: bool = False) -> None:
+def remove(session: Session, server: Server) -> None:
     """Remove what an earlier restore left aside.
-
-    Args:
-        session: with the server.
-        server: it.
-        patient: whether it is this restore's own, of which a program may run on for a while after its way was cut.
 
     Raises:
         TargetNotEmpty: another restore is at work on it.
     """
-    for look in range(_LOOKS if patient else 1, 0, -1):
+    dropping = f"drop database if exists {identifier(working_name(server.database))}"
+    _alone(session, server, lambda: session.execute(dropping))
+
+
+def _alone(session: Session, server: Server, act: Callable[[], object]) -> None:
+    """Do what takes that nobody is connected to the working database: what this restore left there is ended.
+
+    Raises:
+        TargetNotEmpty: another one is connected to it.
+    """
+    working = of(server)
+    for look in range(_LOOKS, 0, -1):
+        left = remains.end(session, working)
         try:
-            session.execute(f"drop database if exists {identifier(working_name(server.database))}")
+            act()
         except StatementFailed as error:
             if error.sqlstate != OBJECT_IN_USE:
                 raise
-            if look == 1:
+            if not left or look == 1:
                 raise TargetNotEmpty(
-                    f"{server.shown} is being restored by another drkit: {error}", "wait for that one to end"
+                    f"{server.shown} is being restored by another drkit: {error}", remains.hint(session, working)
                 ) from None
         else:
             return
@@ -77,7 +87,7 @@ def publish(session: Session, server: Server) -> None:
     """Give the database its own name, if it is not there under it already.
 
     Raises:
-        TargetNotEmpty: somebody has made a database of that name meanwhile.
+        TargetNotEmpty: somebody has made a database of that name meanwhile, or is connected to the working one.
         VerificationFailed: it is not the one that was proven.
     """
     working = working_name(server.database)
@@ -92,10 +102,7 @@ def publish(session: Session, server: Server) -> None:
             "start anew, without --resume",
         )
     try:
-        session.execute("begin")
-        session.execute(f"comment on database {identifier(working)} is null")
-        session.execute(f"alter database {identifier(working)} rename to {identifier(server.database)}")
-        session.execute("commit")
+        _alone(session, server, lambda: _rename(session, working, server.database))
     except StatementFailed as error:
         if error.sqlstate != DUPLICATE_DATABASE:
             raise
@@ -103,3 +110,14 @@ def publish(session: Session, server: Server) -> None:
             f"{server.shown} was made by somebody else while it was being restored; the restored one is {working}",
             "drop or rename the one that is in the way, then: drkit restore … --resume",
         ) from None
+
+
+def _rename(session: Session, working: str, database: str) -> None:
+    session.execute("begin")
+    try:
+        session.execute(f"comment on database {identifier(working)} is null")
+        session.execute(f"alter database {identifier(working)} rename to {identifier(database)}")
+    except StatementFailed:
+        session.execute("rollback")
+        raise
+    session.execute("commit")

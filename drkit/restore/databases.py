@@ -22,7 +22,7 @@ from drkit.postgres.session import (
     WRONG_OBJECT_TYPE,
     StatementFailed,
 )
-from drkit.restore import aside
+from drkit.restore import aside, remains
 from drkit.restore.directory import unpacked
 from drkit.restore.steady import replicated, steadily
 from drkit.restore.stream import feed
@@ -183,11 +183,12 @@ def _restoring(server: Server) -> Iterator[OwnSession]:
     """Hold the database for this restore. Raises ``TargetNotEmpty`` where another restore holds it."""
     with connected(server) as session:
         for _ in range(_LOCK_LOOKS):  # as long as it takes until a drkit that was killed is missed
+            remains.end(session, server)
             if one(session, f"select pg_catalog.pg_try_advisory_lock({_LOCK})")[0]:
                 break
             process.pause(1.0)
         else:
-            raise TargetNotEmpty(f"{server.shown} is being restored by another drkit", "wait for that one to end")
+            raise TargetNotEmpty(f"{server.shown} is being restored by another drkit", remains.hint(session, server))
         yield session
 
 
@@ -225,18 +226,19 @@ def loading(place: Place, origin: Origin, *, sessions: int, resumed: bool) -> No
 def _load(server: Server, place: Place, origin: Origin, sessions: int, *, resumed: bool) -> None:
     with maintenance(server) as session:
         is_aside = aside.exists(session, aside.working_name(server.database))
-        if not is_aside and aside.exists(session, server.database):
-            _load_in_place(server, place, origin, resumed=resumed)
-            return
-        if resumed or not is_aside:
-            aside.remove(session, server, patient=resumed)
-            _create_aside(session, server, place)
-        try:
-            _load_aside(aside.of(server), place, origin, sessions)
-        except BaseException:
-            with suppress(Exception):  # what cannot be removed now, the next restore removes
+        in_place = not is_aside and aside.exists(session, server.database)
+        if not in_place:
+            if resumed or not is_aside:
                 aside.remove(session, server)
-            raise
+                _create_aside(session, server, place)
+            try:
+                _load_aside(aside.of(server), place, origin, sessions)
+            except BaseException:
+                with suppress(Exception):  # what cannot be removed now, the next restore removes
+                    aside.remove(session, server)
+                raise
+    if in_place:  # with nobody of ours in it
+        _load_in_place(server, place, origin, resumed=resumed)
 
 
 def _load_aside(server: Server, place: Place, origin: Origin, sessions: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
-from drkit.restore import databases, plan, target
+from drkit.restore import databases, plan, remains, target
 from drkit.restore.bounds import GROUPS, SIDE_BY_SIDE
 from drkit.restore.cnpg.primary import InPrimary
 from drkit.restore.databases import Origin
@@ -68,4 +68,5 @@ class PodDatabases:
         return Place(self._at(call, details["database"]), self._means.sources[details["source"]])
 
     def _at(self, call: Call, database: str) -> InPrimary:
-        return InPrimary(self._new.api(call), postgres_cluster(call.step.details["cluster"]), database)
+        cluster = postgres_cluster(call.step.details["cluster"])
+        return InPrimary(self._new.api(call), cluster, database, remains.application(call.restore))

@@ -199,7 +199,7 @@ class _Making:
         if wanted.patches:
             self._add(PATCHES, "apply the declared patches again", (released,))
         if wanted.manifests is not None:
-            title = "compare the counts of objects with what was sealed; nodes are Ready"
+            title = "compare the counts of objects with what was sealed; nodes are Ready, operators run"
             details = {**wanted.manifests.details, "namespaces": dict(wanted.namespaces)}
             self._add(OBJECTS, title, (released,), details=details)
         answers, behind = (released,), ""

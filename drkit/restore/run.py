@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from drkit.errors import DrkitError, PreflightFailed, TargetNotEmpty, VerificationFailed
 from drkit.points.descriptor import LARGEST_BYTES
 from drkit.postgres.access import ByDsn
-from drkit.restore import databases, plan, target
+from drkit.restore import databases, plan, remains, target
 from drkit.restore.bounds import GROUPS, SIDE_BY_SIDE
 from drkit.restore.databases import Origin
 from drkit.restore.engine import journal
@@ -55,7 +56,7 @@ class DatabaseRestore:
         self._opened: dict[str, AbstractContextManager[Reader]] = {}
 
     @contextmanager
-    def prepared(self, restore: str, history: History) -> Iterator[Mapping[str, Action]]:  # noqa: ARG002 - the port's
+    def prepared(self, restore: str, history: History) -> Iterator[Mapping[str, Action]]:
         """Look at all databases before anything is touched, while the first archives are opened.
 
         Raises:
@@ -68,6 +69,8 @@ class DatabaseRestore:
                 f"target {self._plan.target} has no database {', '.join(gone)} any more, which the plan restores",
                 f"add it to clusters.{self._plan.target}.databases again, or start anew without --resume",
             )
+        named = remains.application(restore)
+        self._dsns = {name: replace(dsn, application=named) for name, dsn in self._dsns.items()}
         with ExitStack() as ahead:
             self._open_ahead(ahead, history)
             self._preflight(history)

@@ -16,7 +16,7 @@ from drkit.cluster.cnpg import PostgresCluster
 from drkit.observe.progress import PlainReporter
 from drkit.points.catalogue import open_descriptor, read
 from drkit.points.select import recovery_set
-from drkit.restore import databases, target
+from drkit.restore import databases, remains, target
 from drkit.restore.cnpg import cluster as clusters
 from drkit.restore.cnpg.primary import InPrimary
 from drkit.restore.databases import Origin
@@ -51,7 +51,7 @@ class Steps:
 
     def place(self, database: str) -> Place:
         """A database and its dump."""
-        at = InPrimary(self.kube, self.cluster, database)
+        at = InPrimary(self.kube, self.cluster, database, remains.application(self.restore))
         return Place(at, self.sources[f"database/{self.cluster}/{database}"])
 
     def names(self) -> list[str]:
@@ -74,7 +74,7 @@ class Steps:
         source = self.sources[f"globals/{self.cluster}"]
         blocks: list[bytes] = []
         feed(self._vault(source), source, blocks.append)
-        at = InPrimary(self.kube, self.cluster, "postgres")
+        at = InPrimary(self.kube, self.cluster, "postgres", remains.application(self.restore))
         return databases.make_roles(at, b"".join(blocks).decode(), None)
 
     def whole(self, database: str) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from drkit.lab import containers, inside, machines
 from drkit.lab.workload import images
 from drkit.observe.progress import PlainReporter
-from tests.lab.labs import login
+from tests.lab.labs import kubectl, login
 from tests.lab.site import PASSPHRASE, Ran, Site, finish
 from tests.lab.waiting import until
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Lab = dict[str, Any]
 NAMESPACE, CLUSTER = "postgres", "main-db"
 DATABASE = f"{NAMESPACE}/{CLUSTER}"
+BULK = "create table bulk as select g, repeat(md5(g::text), 12) as t from generate_series(1, 150000) g"
+"""Enough that a load of it takes some seconds, in which things can happen."""
 RESTORE_SECONDS = 900.0
 SPARES = ("spare-1", "spare-2")
 _IMAGES = "/var/lib/rancher/k3s/agent/images"
@@ -211,6 +213,9 @@ def lose(lab: Lab, site: Site, engine: DockerClient) -> Lost:
     documents = {uuid.uuid4().hex: f"document {number}" for number in range(20)}
     for key, text in documents.items():
         until(lambda key=key, text=text: ask(address, host, key, text).strip() == key, 60, 0.5)  # type: ignore[misc]
+    psql = ("psql", "-U", "postgres", "-d", "docfast", "-c", BULK)
+    made = kubectl(lab, "exec", "-n", NAMESPACE, f"{CLUSTER}-1", "-c", "postgres", "--", *psql)
+    assert made.status == 0, made
     done = ended(site.start("backup", "--json"))
     assert done.status == 0, f"{done.out}\n{done.err}"
     topology = machines.lab_of(engine, lab["name"])

@@ -10,6 +10,7 @@ import io
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from threading import Timer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +32,7 @@ from drkit.restore.patches import apply_patches
 from drkit.restore.rebuild import Means
 from drkit.restore.sealed_objects import SealedObjects
 from drkit.restore.waking import Waking
+from tests.lab import every_kind
 from tests.lab.planes import Plane, plane
 
 if TYPE_CHECKING:
@@ -222,6 +224,43 @@ def test_what_is_missing_is_named(sealed: Exported, new: Plane, monkeypatch: pyt
         new.kubectl("scale", "deployment", "static", "-n", "shop", "--replicas=5")
         doing.run("objects")
         assert doing.told.texts("warning") == ["not as they were sealed: apps/deployments shop/static"]
+
+
+def operator() -> list[Object]:
+    """What looks after custom resources in the whole cluster, by its rights."""
+    definition, rights = every_kind.definition("late"), "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": [definition["spec"]["group"]], "resources": ["*"], "verbs": ["*"]}]
+    who = [{"kind": "ServiceAccount", "name": "default", "namespace": "shop"}]
+    role = {"apiGroup": rights, "kind": "ClusterRole", "name": "late"}
+    late = {"apiVersion": f"{rights}/v1", "metadata": {"name": "late"}}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
+        definition,
+        {**late, "kind": "ClusterRole", "rules": rules},
+        {**late, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": who},
+        deployment("operator", 1),
+    ]
+
+
+def test_operators_are_waited_for_and_named(new: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator that was sealed is given time to run; one that does not is named with its own words for it."""
+    with plane() as old:
+        old.make(operator())
+        exported = old.export()
+    monkeypatch.setattr("drkit.restore.applying._OPERATORS_SECONDS", 2.0)
+    with work(exported, new) as doing:
+        doing.run("apply")
+        doing.run("release")
+        assert doing.run("objects")["operators"] == []
+        (said,) = doing.told.texts("warning")
+        assert said.startswith("Deployment shop/operator: an operator that is not ready: 0 of 1 pods are ready: ")
+        assert said.endswith(", after 2 s of waiting")
+        monkeypatch.setattr("drkit.restore.applying._OPERATORS_SECONDS", 60.0)
+        # Without nodes this is how it comes to have all the pods that are wished.
+        scaled = Timer(2.0, new.kubectl, ("scale", "deployment", "operator", "-n", "shop", "--replicas=0"))
+        scaled.start()
+        assert doing.run("objects")["operators"] == ["Deployment shop/operator"]
+        scaled.join()
 
 
 def test_a_cluster_of_another_restore_is_left_alone(sealed: Exported, new: Plane) -> None:

@@ -10,9 +10,7 @@ from drkit.cluster.kube import Resource
 from drkit.errors import RestoreFailed
 from drkit.restore.objects.apply import apply
 from drkit.restore.objects.gather import gather
-from tests.lab import every_kind
 from tests.lab.planes import Plane, plane
-from tests.lab.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,53 +212,6 @@ def test_all_that_fails_is_named_and_a_second_run_goes_on(new: Plane) -> None:
 
 
 CONFIG_MAPS = resource("v1", "configmaps", "ConfigMap")
-
-
-def test_operators_are_waited_for(new: Plane) -> None:
-    """What looks after custom resources has to be ready in time before they are applied; its own words say why not."""
-    definition = every_kind.definition("late")
-    group = definition["spec"]["group"]
-    rights = "rbac.authorization.k8s.io"
-    role = of_all(
-        f"{rights}/v1",
-        "clusterroles",
-        "ClusterRole",
-        "late",
-        rules=[{"apiGroups": [group], "resources": ["*"], "verbs": ["*"]}],
-    )
-    binding = of_all(
-        f"{rights}/v1",
-        "clusterrolebindings",
-        "ClusterRoleBinding",
-        "late",
-        roleRef={"apiGroup": rights, "kind": "ClusterRole", "name": "late"},
-        subjects=[{"kind": "ServiceAccount", "name": "default", "namespace": "shop"}],
-    )
-    template = {**pod("x"), "spec": {**pod("x")["spec"], "restartPolicy": "Always"}}
-    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "a"}}, "template": template}
-    objects = [
-        (
-            resource(
-                "apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
-            ),
-            definition,
-        ),
-        SHOP,
-        role,
-        binding,
-        in_shop("apps/v1", "deployments", "Deployment", "operator", spec=spec),
-        in_shop(f"{group}/v1", "things", "Thing", "thing", spec={"a": 1}),
-    ]
-    with pytest.raises(RestoreFailed, match=r"Deployment shop/operator: an operator that is not ready: 0 of 1 pods"):
-        put(new, *objects, operators_within=3.0)
-    path = "/apis/apps/v1/namespaces/shop/deployments/operator"
-    new.kubectl("scale", "-n", "shop", "deployment/operator", "--replicas=0")
-    until(lambda: new.api.get(path)["status"].get("observedGeneration") == 2)
-    held = [
-        obj if obj[1]["metadata"]["name"] != "operator" else (obj[0], {**obj[1], "spec": {**spec, "replicas": 0}})
-        for obj in objects
-    ]
-    put(new, *held, operators_within=60.0)
 
 
 def test_what_the_transform_makes_is_applied(new: Plane) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -225,23 +224,6 @@ def test_a_cut_connection_leaves_nothing_half_done(
     else:
         assert not exists(there, to)
     there.load(resumed=True)
-    databases.prove(there.place)
-
-
-def test_what_an_earlier_attempt_left_running_is_waited_for(
-    here: PodHere, small: str, absent: Callable[..., str]
-) -> None:
-    """A program whose way was cut goes on for a while in the database that is to be made anew; another's stays."""
-    there = scene(here, small, absent())
-    databases.create(there.place)
-    session = aside.of(there.pod).connect()
-    try:
-        with pytest.raises(TargetNotEmpty, match="by another drkit"):
-            databases.create(there.place)
-        threading.Timer(6.0, session.cancel).start()
-        there.load(resumed=True)
-    finally:
-        session.close()
     databases.prove(there.place)
 
 

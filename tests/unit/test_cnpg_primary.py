@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from drkit import process
-from drkit.errors import KubeUnreachable, RestoreFailed
+from drkit.errors import KubeUnreachable, PreflightFailed, RestoreFailed
 from drkit.restore.cnpg import primary
 from drkit.restore.cnpg.primary import InPrimary
 from tests.lab.waiting import until
@@ -63,7 +63,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 def server(api: Cluster) -> primary.OnInstance:
     """The primary of now."""
-    return InPrimary(cast("Kube", api), MAIN, "shop").server()
+    return InPrimary(cast("Kube", api), MAIN, "shop", "drkit 1").server()
 
 
 def test_the_primary_of_now_is_restored_into(api: Cluster) -> None:
@@ -79,6 +79,12 @@ def test_one_that_was_replaced_has_left(api: Cluster) -> None:
     """Its own last words say it, or the API does, and then it can be begun again; what it refused is refused."""
     here = server(api)
     assert here.left(RestoreFailed("server closed the connection unexpectedly"))
+    assert here.left(
+        RestoreFailed("pg_restore ended with status 1\ncannot execute CREATE SCHEMA in a read-only transaction")
+    )
+    assert here.left(
+        PreflightFailed('connection to server on socket "/run/.s.PGSQL.5432" failed: No such file or directory')
+    )
     assert here.left(RestoreFailed("psql ended before it had answered", passes=True))
     assert not here.left(RestoreFailed("duplicate key value"))
     api.answers = False

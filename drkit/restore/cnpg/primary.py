@@ -33,6 +33,8 @@ class InPrimary:
     kube: Kube
     cluster: PostgresCluster
     database: str
+    application: str
+    """See ``Server.application``."""
 
     @property
     def shown(self) -> str:
@@ -43,7 +45,9 @@ class InPrimary:
         """The primary of now; waits while there is none."""
         found = cnpg.instance(self.kube, self.cluster, "primary")
         running = Watched(self.kube, found)
-        return OnInstance(running, self.cluster.namespace, found.pod, self.database, instance=found)
+        return OnInstance(
+            running, self.cluster.namespace, found.pod, self.database, application=self.application, instance=found
+        )
 
 
 @dataclass(frozen=True)

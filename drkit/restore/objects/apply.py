@@ -35,7 +35,6 @@ def apply(
     gathered: Gathered,
     transform: Transform = lambda obj: obj,
     *,
-    operators_within: float = 0.0,
     patience: float = PATIENCE,
     progress: Progress = lambda _done, _total: None,
 ) -> Applied:
@@ -45,8 +44,6 @@ def apply(
         api: the new cluster's; ``connect(access, ALONE)`` is one that is not slowed down.
         gathered: the objects.
         transform: what is applied of an object, or nothing where it is left out.
-        operators_within: seconds within which operators have to be ready before what they look after is applied; they
-            are not waited for where it is zero.
         patience: seconds without progress after which what may pass has failed.
         progress: told how many objects of how many are done.
 
@@ -62,8 +59,6 @@ def apply(
             run.await_definitions()
         elif phase is Phase.NAMESPACES:
             run.see_namespaces()
-        elif phase is Phase.OPERATORS and operators_within:
-            run.await_operators(operators_within)
     return run.outcome()
 
 
@@ -95,10 +90,6 @@ class _Applying:
     def see_namespaces(self) -> None:
         """Give up what is in namespaces that did not come to be."""
         self._fail(awaited.homeless(self._api, self._waiting()))
-
-    def await_operators(self, seconds: float) -> None:
-        """Wait until they are ready."""
-        self._fail(awaited.operators(self._api, self._taken(Phase.OPERATORS), seconds))
 
     def outcome(self) -> Applied:
         """What became of it all.

@@ -1,4 +1,4 @@
-"""What the next phase needs of the one before it: definitions that are served, namespaces, operators that run."""
+"""What the next phase needs of the one before it: definitions that are served, namespaces; at the end, operators."""
 
 from __future__ import annotations
 
