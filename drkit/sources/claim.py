@@ -58,7 +58,10 @@ class ClaimSource:
         Raises:
             SourceFailed: it has no volume, one that is not on a node's own disk, or on a node that does not answer.
         """
-        claim, node, place = self._found()
+        claim, name, place = self.located()
+        node = self.node(name)
+        if node is None:
+            raise SourceFailed(f"the volume of {'/'.join(self.claim)} is on {name}, which is no node of the cluster")
         began = _clock(node)
 
         def prepare(_: Output) -> Prepared:
@@ -67,15 +70,17 @@ class ClaimSource:
         with passing(node.open(volume_files.command(place.path)), prepare) as stream:
             yield _Stream(stream, self.name, node, place, began, _facts(claim, node, place))
 
-    def _found(self) -> tuple[Object, Node, claims.Place]:
+    def located(self) -> tuple[Object, str, claims.Place]:
+        """The claim, the name of the node that has its volume, and where it is there.
+
+        Raises:
+            SourceFailed: there is none, or none on a node's own disk.
+        """
         there = {claims.key_of(each): each for each in _all(self.api, claims.CLAIMS)}
         volumes = {each["metadata"]["name"]: each for each in _all(self.api, claims.VOLUMES)}
         place = claims.place(self.claim, there, volumes)
         name = claims.node_names(_all(self.api, members.NODES)).get(place.node, place.node)
-        node = self.node(name)
-        if node is None:
-            raise SourceFailed(f"the volume of {'/'.join(self.claim)} is on {name}, which is no node of the cluster")
-        return there[self.claim], node, place
+        return there[self.claim], name, place
 
 
 def _all(api: Api, path: str) -> list[Object]:
@@ -149,9 +154,18 @@ class Unlisted:
 def sources(entries: Sequence[Volumes], api: Api, node: Callable[[str], Node | None]) -> list[Source]:
     """The claims that entries of ``volumes`` mean; what cannot be asked is a source that fails by its name."""
     try:
-        there = _all(api, claims.CLAIMS) if any(each.claim is None for each in entries) else []
+        return list(claim_sources(entries, api, node))
     except SourceFailed as error:
         return [Unlisted(_called(each), error, tuple(each.vaults)) for each in entries]
+
+
+def claim_sources(entries: Sequence[Volumes], api: Api, node: Callable[[str], Node | None]) -> list[ClaimSource]:
+    """The claims that entries of ``volumes`` mean.
+
+    Raises:
+        SourceFailed: they cannot be asked for.
+    """
+    there = _all(api, claims.CLAIMS) if any(each.claim is None for each in entries) else []
     return [ClaimSource(claim, api, node, vaults) for claim, vaults in claims.chosen(entries, there).items()]
 
 
