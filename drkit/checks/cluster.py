@@ -15,6 +15,7 @@ from drkit.cluster.transport import Limits
 from drkit.datastore import look as datastore
 from drkit.errors import SourceFailed
 from drkit.process import DeadlineExceeded, tail
+from drkit.sources import claim
 from drkit.sources import cluster as clusters
 from drkit.sources import cnpg as databases
 
@@ -44,6 +45,8 @@ def looks(config: Config) -> list[Look]:
     found += [Look(f"node {machine.name}", partial(_machine, config, machine)) for machine in machines]
     if connected:
         found.append(Look("databases in the cluster", partial(_databases, connected), _DATABASES_SECONDS))
+        if config.volumes:
+            found.append(Look("volumes", partial(_volumes, config, connected)))
         found += rights.looks(config, connected)
     return found
 
@@ -95,6 +98,14 @@ def _asked(node: Node, argv: list[str]) -> str:
         )
     lines = done.stdout.decode(errors="replace").splitlines()
     return lines[0] if lines else "answers"
+
+
+def _volumes(config: Config, connected: HttpApi) -> str:
+    """Where the files of the chosen claims are; that their nodes answer is seen of each machine."""
+    meant = claim.claim_sources(config.volumes, connected, lambda _: None)
+    if not meant:
+        raise SourceFailed("volumes: no claim has these labels", "see what there is: kubectl get pvc -A --show-labels")
+    return "; ".join(f"{'/'.join(each.claim)} on {each.located()[1]}" for each in meant)
 
 
 def _databases(connected: HttpApi) -> str:

@@ -35,8 +35,9 @@ def uncovered(
     pods: Iterable[Object],
     stateful_sets: Iterable[Object],
     covered: Collection[PostgresCluster] | None,
+    backed_up: Collection[Claim] = (),
 ) -> list[Volume]:
-    """The claims with a volume that no database source covers, and the volumes that outlived their claim.
+    """The claims with a volume that no source covers, and the volumes that outlived their claim.
 
     Args:
         volumes: all PersistentVolumes.
@@ -44,6 +45,7 @@ def uncovered(
         pods: all pods.
         stateful_sets: all StatefulSets: one that is scaled down keeps its claims without a pod that mounts them.
         covered: the PostgreSQL clusters whose databases are sources; None where that is all of them.
+        backed_up: the claims whose files are sources.
     """
     users = _users(pods)
     templates = [_template(each) for each in stateful_sets]
@@ -52,6 +54,8 @@ def uncovered(
         spec, key = claim.get("spec") or {}, _key(claim)
         label = (claim["metadata"].get("labels") or {}).get(CLUSTER_LABEL)
         if (label and (covered is None or PostgresCluster(key[0], label) in covered)) or not spec.get("volumeName"):
+            continue
+        if key in backed_up:
             continue
         by = users.get(key) or {owner for owner, namespace, begin in templates if _made_by(key, namespace, begin)}
         found.append(_volume(key, claim, spec, by))

@@ -80,7 +80,7 @@ class Cluster(Model):
     servers: list[Server] = []
     token: Secret | None = None
     """Of the Hetzner Cloud project that the servers are in; reading is enough."""
-    vaults: Places = ["cluster"]
+    vaults: Places = [CLUSTER]
     """Of the cluster's own sources: datastore, files of servers, manifests, topology."""
 
 
@@ -146,7 +146,7 @@ class CnpgDatabase(Model):
     cnpg: str = Field(pattern=r"^[^/]+/[^/]+$")
     databases: list[str] | None = None
     read_from: Literal["primary", "replica"] = "primary"
-    vaults: Places = ["databases"]
+    vaults: Places = [DATABASES]
 
 
 class DsnDatabase(Model):
@@ -154,7 +154,7 @@ class DsnDatabase(Model):
 
     name: str = Field(min_length=1, max_length=200)
     dsn: Secret
-    vaults: Places = ["databases"]
+    vaults: Places = [DATABASES]
 
 
 def _database_shape(value: Any) -> str:
@@ -168,6 +168,21 @@ Database = Annotated[
 ]
 UNION_TAGS = frozenset({"cnpg-database", "dsn-database"}) | PATCH_TAGS
 """What pydantic puts into an error's location beside the keys that stand in the file."""
+
+
+class Volumes(Model):
+    """Claims whose files are backed up: one, as ``namespace/name``, or those of a namespace, by their labels."""
+
+    claim: str | None = Field(default=None, pattern=r"^[^/]+/[^/]+$")
+    namespace: str | None = Field(default=None, min_length=1)
+    labels: dict[str, str] = {}
+    vaults: Places = [CLUSTER]
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.claim is None) == (self.namespace is None) or (self.claim is not None and self.labels):
+            raise ValueError("expected {claim: NAMESPACE/NAME}, or {namespace: NAME} with or without labels")
+        return self
 
 
 class Drills(Model):
@@ -326,6 +341,7 @@ class Config(Model):
     signing_key: Secret = Secret(file=Path("signing.key"))
     trusted_keys: list[Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]] = []
     databases: list[Database] = []
+    volumes: list[Volumes] = []
     server_files: ServerFiles = ServerFiles()
     proofs: Literal["rows", "content"] = "rows"
     staging: Path | None = None
@@ -375,6 +391,6 @@ class Config(Model):
 
     def _named(self, group: str) -> list[str]:
         if group == CLUSTER:
-            return list(self.cluster.vaults)
+            return [*self.cluster.vaults, *(name for each in self.volumes for name in each.vaults)]
         # Databases that are found by asking, and that no entry names, go to the first one.
         return [DATABASES, *(name for each in self.databases for name in each.vaults)]

@@ -61,6 +61,8 @@ def _document(config: Config, job: Job, databases: tuple[Database, ...], behind:
         found["databases"] = [_database(each, needed) for each in databases]
     if config.proofs != "rows":
         found["proofs"] = config.proofs
+    if job.component not in BACK_UP_DATABASES and config.volumes:
+        found["volumes"] = [each.model_dump(exclude_defaults=True) for each in config.volumes]
     if job.component not in BACK_UP_DATABASES and config.server_files.extra:
         found["server_files"] = {"extra": list(config.server_files.extra)}
     if job.component == DRILLS:

@@ -347,6 +347,10 @@ def open_descriptor(point: Point, vaults: Mapping[str, Vault], verifier: Verifie
             return descriptors.decode(_full_text(vaults[vault], name, archive_id, sha256), verifier, sha256)
         except (VerificationFailed, WrongKey, NoSuchPoint) as error:
             last = error
+        except DrkitError as error:  # a vault that answered a moment ago, and does not any more
+            if len(point.vaults) == 1:
+                raise
+            last = error
     raise type(last)(f"recovery point {point.id}: {last.message}", last.hint)
 
 

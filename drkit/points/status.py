@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from drkit.points.descriptor import Descriptor, SourceEntry
 
 RESTORED = "restored"
-_COMES_AND_GOES = changes.FOUND_OUT | {"server-files"}
+_COMES_AND_GOES = changes.FOUND_OUT | {"server-files", "volumes"}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from drkit.restore.objects.apply import apply
 from drkit.restore.objects.prove import prove
 from drkit.restore.patches import apply_patches
 from drkit.restore.sealed_objects import is_of_postgres
-from drkit.restore.waking import READY_SECONDS, databases_of, hosts_of_databases, postgres_cluster
+from drkit.restore.waking import READY_SECONDS, databases_of, hosts_of_databases, postgres_cluster, volume_claims
 from drkit.restore.wanted import MANIFESTS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Applying:
         transform: Transform = lambda obj: obj  # noqa: E731 - what parts are applied as
         if self._fresh:
             _record(api, call.restore)
-            held = self._sealed.held(hosts_of_databases(self._means))
+            held = self._sealed.held(hosts_of_databases(self._means), volume_claims(call.step.details))
             transform = _Held(held)
         for sentence in self._sealed.mentions()[:_SHOWN]:
             call.warn(sentence)

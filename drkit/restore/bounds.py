@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from drkit.restore import plan
 from drkit.restore.engine.action import Group
-from drkit.restore.rebuild_plan import IN_POD
+from drkit.restore.rebuild_plan import FILL, FILLED, IN_POD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,10 @@ _OF_DATABASES = {
     plan.PUBLISH: _DATABASES,
     plan.SETTINGS: _DATABASES,
 }
+_VOLUMES = Group("volumes", SIDE_BY_SIDE)
 GROUPS: Mapping[str, Group] = {
+    FILL: _VOLUMES,
+    FILLED: _VOLUMES,
     **_OF_DATABASES,
     **{f"{IN_POD}{name}": group for name, group in _OF_DATABASES.items()},
 }

@@ -16,6 +16,7 @@ from drkit.restore import needed_images, rebuild_plan
 from drkit.restore.applying import Applying
 from drkit.restore.cnpg import remade
 from drkit.restore.engine.action import Action
+from drkit.restore.filling import Filling
 from drkit.restore.new_cluster import NewCluster, Way
 from drkit.restore.node_setups import DATASTORE, NodeSetups
 from drkit.restore.pod_databases import PodDatabases
@@ -62,6 +63,7 @@ def working(means: Means, machines: Machines, *, resumed: bool) -> Iterator[Mapp
             **Waking(means, machines, setups, new).actions(),
             **Applying(means, machines, sealed, new).actions(),
             **PodDatabases(means, new).actions(),
+            **Filling(means, machines, new).actions(),
         }
 
 

@@ -35,6 +35,8 @@ KINDS: Final = {
     rebuild_plan.REACH: CLUSTER,
     rebuild_plan.APPLY: OBJECTS,
     rebuild_plan.POSTGRES: DATA,
+    rebuild_plan.FILL: DATA,
+    rebuild_plan.FILLED: PROOF,
     rebuild_plan.FENCE: TRAFFIC,
     rebuild_plan.RELEASE: OBJECTS,
     rebuild_plan.PATCHES: OBJECTS,

@@ -29,6 +29,8 @@ LATEST = "latest"
 _PARTS = "manifests/"
 _ANCHORS = {ETCD: "datastore", MANIFESTS: "manifests"}
 """What a cluster comes out of, in each mode."""
+_NEVER_READ = {"size": "", "storage_class": "", "used_by": ("what was to be backed up and never was",)}
+"""A claim with a source that has no whole backup."""
 _TOGETHER = frozenset({"manifests", "server-files", "topology"})
 """Kinds that are taken from its point, where it has them."""
 
@@ -173,7 +175,15 @@ class Planning:
     def _volumes(self, by_name: Mapping[str, Chosen]) -> tuple[dict[str, Any], ...]:
         """Those without a source, as the point says from which the objects come."""
         objects = by_name.get("datastore") or by_name.get("manifests")
-        return self._descriptor(objects).volumes if objects is not None else ()
+        if objects is None:
+            return ()
+        failed = (
+            each.name.split("/", 2)[1:]
+            for each in objects.point.sources
+            if each.kind == "volumes" and each.name not in by_name
+        )
+        unread = ({**_NEVER_READ, "namespace": each[0], "claim": each[-1]} for each in failed)
+        return (*self._descriptor(objects).volumes, *unread)
 
     def as_planned(self, made: Plan) -> list[Chosen]:
         """The sources of a plan that was made before.

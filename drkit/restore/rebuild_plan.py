@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NETWORK, MAKE, MARK, K3S, FILES = "network", "server", "mark", "k3s", "files"
 DATASTORE, WAKE, SCRUB, START, JOIN, LABELS = "datastore", "wake", "scrub", "start", "join", "labels"
 REACH, APPLY, POSTGRES, FENCE, RELEASE = "reach", "apply", "postgres", "fence", "release"
+FILL, FILLED = "fill", "see-filled"
 PATCHES, OBJECTS, BALANCER, HEALTH, DNS = "patches", "objects", "balancer", "health", "dns"
 IN_POD = "pod-"
 """Before the names of a database's actions where it is in a CloudNativePG cluster: another function does the same."""
@@ -44,7 +45,7 @@ class _Making:
         ready = (self._add(REACH, "see that the cluster answers"),) if wanted.mode == PARTS else self._cluster(fenced)
         if wanted.mode != ETCD and wanted.manifests is not None:
             ready = (self._apply(ready),)
-        proven = self._databases(ready)
+        proven = (*self._databases(ready), *self._volumes(ready))
         if wanted.mode != PARTS:
             self._traffic(ready, proven, fenced)
         return tuple(self._steps)
@@ -114,7 +115,11 @@ class _Making:
         title = "start it without scheduler, controller manager and kubelet: only the API"
         woken = self._add(WAKE, title, (put,), name, here)
         title = "remove stale nodes, node passwords, leases, volume attachments and bound pods; hold what must not wake"
-        scrubbed = self._add(SCRUB, title, (woken,), details={"clusters": [each.name for each in wanted.clusters]})
+        held = {
+            "clusters": [each.name for each in wanted.clusters],
+            "volumes": [each.claim for each in wanted.volumes],
+        }
+        scrubbed = self._add(SCRUB, title, (woken,), details=held)
         return self._add(START, "start it whole", (scrubbed,), name, here)
 
     def _joined(
@@ -133,7 +138,11 @@ class _Making:
     def _apply(self, ready: tuple[str, ...]) -> str:
         wanted = self._wanted
         assert wanted.manifests is not None  # noqa: S101 - its caller saw that
-        details = {"parts": list(wanted.parts), "namespaces": dict(wanted.namespaces)}
+        details = {
+            "parts": list(wanted.parts),
+            "namespaces": dict(wanted.namespaces),
+            "volumes": [each.claim for each in wanted.volumes],
+        }
         title = "apply them in order, held" if wanted.mode == MANIFESTS else f"apply {', '.join(wanted.parts)}"
         # "objects" alone is the comparison at the end.
         self._steps.append(Step("objects apply", APPLY, title, ready, {**wanted.manifests.details, **details}))
@@ -156,6 +165,17 @@ class _Making:
             made = databases.database_steps(each.archive.source, each.name, each.archive.size, after)
             self._steps += made
             ends.append(made[-1].id)
+        return tuple(ends)
+
+    def _volumes(self, ready: tuple[str, ...]) -> tuple[str, ...]:
+        """The files of all volumes; ends with the proof of each."""
+        ends = []
+        for each in self._wanted.volumes:
+            details = {"claim": each.claim, "node": each.node, **each.archive.details}
+            title = "give it a volume on the node that takes the old one's place; unpack its files there"
+            filled = self._add(FILL, title, ready, each.claim, details)
+            title = "read its files back; compare names, contents, owners, modes, times and attributes"
+            ends.append(self._add(FILLED, title, (filled,), each.claim, details))
         return tuple(ends)
 
     def _of_cluster(self, cluster: PostgresCluster, before: tuple[str, ...]) -> tuple[str, ...]:

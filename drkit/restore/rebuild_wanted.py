@@ -21,6 +21,7 @@ from drkit.restore.wanted import (
     Datastore,
     Machine,
     PostgresCluster,
+    Volume,
     Wanted,
 )
 
@@ -93,6 +94,7 @@ class _Deriving:
             all_roles=bool(choices.picked & set(roles)),
             replace=choices.replace,
             old_is_dead=choices.old_is_dead,
+            volumes=self._volumes() if whole else (),
             empty_volumes=self._empty_volumes() if whole else (),
             balancer=whole and self._has_balancer(),
             dns=tuple(each if isinstance(each, str) else each.name for each in target.dns) if whole else (),
@@ -201,6 +203,19 @@ class _Deriving:
     def _leave_out(self, source: str) -> None:
         if self._mode != PARTS:
             self._warnings.append(f"{source} is left out, and its cluster is not made anew for it")
+
+    def _volumes(self) -> tuple[Volume, ...]:
+        """The claims whose files were backed up."""
+        renamed = dict(self._choices.namespaces)
+        made = []
+        for source in self._sealed.of_kind("volumes"):
+            if source.name not in self._choices.picked:
+                self._warnings.append(f"{source.name} is left out: its volume comes back empty")
+                continue
+            _, namespace, claim = source.name.split("/", 2)
+            where = f"{renamed.get(namespace, namespace)}/{claim}"
+            made.append(Volume(where, self._archive(source.name), str(source.details.get("node", ""))))
+        return tuple(made)
 
     def _by_dsn(self) -> tuple[tuple[Database, ...], tuple[str, ...]]:
         """The databases that the target names itself, and the roles for them."""

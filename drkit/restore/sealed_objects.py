@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from drkit.errors import PreflightFailed
 from drkit.manifests import read
-from drkit.restore import database_users, holds
+from drkit.restore import database_users, holds, volume_users
 from drkit.restore.etcd import scrub
 from drkit.restore.objects import parts, rename
 from drkit.restore.objects.gather import gather
 from drkit.restore.stream import Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import ExitStack
     from typing import Any
 
     from drkit.cluster.cnpg import PostgresCluster
     from drkit.cluster.kube import Object, Resource
+    from drkit.cluster.volumes import Claim
     from drkit.manifests.order import Found
     from drkit.points.descriptor import SourceEntry
     from drkit.restore.holds import Identity
@@ -102,17 +103,18 @@ class SealedObjects:
             "choose a recovery point whose manifests have it, or leave its databases out",
         )
 
-    def held(self, hosts: Sequence[str]) -> frozenset[Identity]:
-        """The objects that must not wake before their data is there: CronJobs, and what uses a database.
+    def held(self, hosts: Sequence[str], claims: Collection[Claim]) -> frozenset[Identity]:
+        """The objects that must not wake before their data is there: CronJobs, what uses a database, or such a volume.
 
         Args:
             hosts: names of databases that are no clusters of CloudNativePG.
+            claims: those whose volumes are filled.
         """
         clusters, poolers, secrets = self.of(scrub.CLUSTERS), self.of(scrub.POOLERS), self.of(scrub.SECRETS)
         workloads = self.of(*scrub.WORKLOADS)
         found = database_users.databases(clusters, poolers, secrets, hosts)
         using = database_users.users(workloads, found, self.of(scrub.CONFIG_MAPS), secrets)
-        chosen = holds.choose(workloads, using)
+        chosen = holds.choose(workloads, using | volume_users.users(workloads, claims))
         return frozenset(holds.identity(each) for each in (*chosen.held, *chosen.followers))
 
     def mentions(self) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from drkit.cluster.kube import Api
+    from drkit.cluster.volumes import Claim
     from drkit.restore.engine.action import Call
     from drkit.restore.machines import Machines
     from drkit.restore.new_cluster import NewCluster
@@ -97,8 +98,12 @@ class Waking:
         claims = everything(api, removal.CLAIMS.path)
         theirs = frozenset(claim for each in named for claim in removal.claims(each, claims))
         sealed = datetime.fromisoformat(self._means.sources[DATASTORE].ended)
-        found = cluster.scrub(api, scrub.Asked(call.restore, sealed, theirs, hosts_of_databases(self._means)))
+        filled = volume_claims(call.step.details)
+        asked = scrub.Asked(call.restore, sealed, theirs, hosts_of_databases(self._means), filled=filled)
+        found = cluster.scrub(api, asked)
         for volume in found.lost:
+            if (volume.namespace, volume.claim) in filled:
+                continue
             used = f", used by {', '.join(volume.used_by)}" if volume.used_by else ""
             call.warn(f"the volume {volume.namespace}/{volume.claim} comes back empty{used}")
         for sentence in found.said:
@@ -153,6 +158,12 @@ def hosts_of_databases(means: Means) -> tuple[str, ...]:
 def by_hand(setups: NodeSetups) -> str:
     """The commands that bring back an etcd with machines of its own."""
     return f"drkit restore --only datastore --into DIR\n{datastores.by_hand(setups.settings(), 'DIR/datastore')}"
+
+
+def volume_claims(details: Mapping[str, Any]) -> frozenset[Claim]:
+    """The claims that a restore fills, as a step's details name them; a plan of an earlier version names none."""
+    parts = (each.partition("/") for each in details.get("volumes", ()))
+    return frozenset((namespace, name) for namespace, _, name in parts)
 
 
 def postgres_cluster(named: str) -> PostgresCluster:

@@ -62,6 +62,15 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Volume:
+    """A claim ``NAMESPACE/NAME``, as the new cluster calls it, the archive that fills it, and the node it was on."""
+
+    claim: str
+    archive: Archive
+    node: str = ""
+
+
+@dataclass(frozen=True)
 class PostgresCluster:
     """A CloudNativePG cluster ``NAMESPACE/NAME``, as the new cluster calls it, its databases, and its roles."""
 
@@ -90,6 +99,7 @@ class Wanted:
         all_roles: whether all of them are made, or only those that are needed.
         replace: whether new servers take over the names of the old ones.
         old_is_dead: the user vouches for it, so nothing is fenced.
+        volumes: claims that are filled with their files.
         empty_volumes: volumes whose data no source has, as ``NAMESPACE/CLAIM``.
         balancer: whether there is a load balancer; likewise ``dns`` (names to be changed), ``health``, ``patches``.
     """
@@ -111,6 +121,7 @@ class Wanted:
     replace: bool = False
     old_is_dead: bool = False
     empty_volumes: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
     balancer: bool = False
     dns: tuple[str, ...] = ()
     health: bool = False

@@ -13,7 +13,7 @@ from drkit.cluster.transport import POLITE
 from drkit.config import secrets
 from drkit.errors import ConfigurationError, KubeRefused, KubeUnreachable
 from drkit.points import names
-from drkit.sources import cnpg
+from drkit.sources import claim, cnpg
 from drkit.sources.datastore import DatastoreSource
 from drkit.sources.manifests import ManifestsSource
 from drkit.sources.server_files import ServerFilesSource
@@ -54,6 +54,8 @@ def sources(config: Config) -> tuple[Source, ...]:
     found.append(TopologySource(connected, tuple(hosts), _project(cluster), vaults=vaults))
     if connected is not None:
         found += cnpg.sources(config, connected)
+        ways = {each.name: each for each in hosts}
+        found += claim.sources(config.volumes, connected, ways.get)
     return tuple(found)
 
 

@@ -53,6 +53,11 @@ def _of_cluster(config: Config) -> tuple[Source, ...]:
             f"databases: {{cnpg: {named[0]}}} is found through the cluster's API, and cluster.kubeconfig is missing",
             "add cluster: {kubeconfig: …}",
         )
+    if config.volumes and config.cluster.kubeconfig is None:
+        raise ConfigurationError(
+            "volumes: they are found through the cluster's API, and cluster.kubeconfig is missing",
+            "add cluster: {kubeconfig: …}",
+        )
     if config.cluster.kubeconfig is None and not config.cluster.servers:
         return ()
     from drkit.sources import cluster  # noqa: PLC0415 - who backs up databases alone does not wait for it

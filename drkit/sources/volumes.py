@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from drkit.cluster import volumes
 from drkit.errors import SourceFailed
+from drkit.sources.claim import ClaimSource
 from drkit.sources.cnpg import CnpgDatabaseSource, FailedSource
 from drkit.sources.manifests import ManifestsSource
 
@@ -29,6 +30,7 @@ def uncovered(sources: Collection[Source]) -> tuple[list[Volume], list[str]]:
     # A database that cannot be read this time is a source all the same, and its failure is said elsewhere.
     owners = [each.cluster for each in sources if isinstance(each, CnpgDatabaseSource | FailedSource)]
     covered = None if None in owners else {owner for owner in owners if owner is not None}
+    backed_up = {each.claim for each in sources if isinstance(each, ClaimSource)}
     try:
         return volumes.uncovered(
             _all(kube, "/api/v1/persistentvolumes"),
@@ -36,6 +38,7 @@ def uncovered(sources: Collection[Source]) -> tuple[list[Volume], list[str]]:
             _all(kube, "/api/v1/pods"),
             _all(kube, "/apis/apps/v1/statefulsets"),
             covered,
+            backed_up,
         ), []
     except SourceFailed as error:
         return [], [f"which volumes no source covers is not known: {error.message}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
-from drkit.cluster import files
+from drkit.cluster import files, volume_files
 from drkit.datastore import sqlite, status
 from drkit.datastore.look import Kind
 from drkit.errors import VerificationFailed
@@ -98,9 +98,16 @@ def _server_files(vault: Vault, source: SourceEntry, api: Api | None) -> Seen:  
     return Seen(tuple(files.differences(source.details.get("files", {}), found)))
 
 
+def _volume(vault: Vault, source: SourceEntry, api: Api | None) -> Seen:  # noqa: ARG001 - see _topology
+    with vault.open(source.archive) as reader:
+        found = volume_files.listing(Whole(reader, source)).details()
+    return Seen(tuple(status.differences({name: source.details.get(name) for name in found}, found)))
+
+
 _LOOKERS: dict[str, Callable[[Vault, SourceEntry, Api | None], Seen]] = {
     "datastore": _datastore,
     "manifests": _manifests,
     "server-files": _server_files,
     "topology": _topology,
+    "volumes": _volume,
 }

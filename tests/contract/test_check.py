@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 NODES = resource("nodes", "Node", namespaced=False)
 SECRETS = resource("secrets", "Secret")
+CLAIMS = resource("persistentvolumeclaims", "PersistentVolumeClaim")
+VOLUMES = resource("persistentvolumes", "PersistentVolume", namespaced=False)
 CLUSTERS = resource("clusters", "Cluster", "postgresql.cnpg.io")
 USER = pwd.getpwuid(os.geteuid()).pw_name
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="machines are logged in to as root")
@@ -107,6 +109,28 @@ def test_a_cluster_that_is_well_passes_and_is_left_as_it_is(config: Config, api:
     assert asked == {f"POST {rights.PATH}"}
     # What scripts have read since there is this command.
     assert {"what", "ok", "said", "hint", "exit_code"} <= set(checks["cluster API"])
+
+
+@AS_ROOT
+def test_the_volumes_that_are_chosen_are_found_before_a_backup_looks_for_them(
+    config: Config, api: MemoryApi, host: LabBox
+) -> None:
+    """Each claim is told with its node; labels that no claim has, and a claim without a volume, are failures."""
+    config.cluster(api, host)
+    config.document["volumes"] = [{"namespace": "docfast", "labels": {"backup": "files"}}]
+    api.resources += [CLAIMS, VOLUMES]
+    claim: dict[str, Any] = {"metadata": {"namespace": "docfast", "name": "uploads", "labels": {}}, "spec": {}}
+    api.add(CLAIMS, claim)
+    api.add(VOLUMES)
+    assert "no claim has these labels" in config.check(expect=3)["volumes"]["said"]
+    claim["metadata"]["labels"]["backup"] = "files"
+    assert "docfast/uploads has no volume yet" in config.check(expect=3)["volumes"]["said"]
+    claim["spec"]["volumeName"] = "pv-1"
+    required = [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["k3s-w1"]}]
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": required}]}}
+    spec = {"local": {"path": "/srv/pv-1"}, "nodeAffinity": affinity}
+    api.add(VOLUMES, {"metadata": {"name": "pv-1"}, "spec": spec})
+    assert config.check()["volumes"]["said"] == "docfast/uploads on k3s-w1"
 
 
 @AS_ROOT

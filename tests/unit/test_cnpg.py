@@ -169,6 +169,7 @@ def test_claims_of_covered_clusters_are_not_named() -> None:
     found = uncovered([], claims, [], [], {MAIN})
     assert [(each.namespace, each.size, each.storage_class) for each in found] == [("elsewhere", "2Gi", "local-path")]
     assert uncovered([], claims, [], [], None) == []
+    assert uncovered([], claims, [], [], {MAIN}, {("elsewhere", "main-db-1")}) == []
 
 
 def test_who_uses_a_volume_is_named() -> None:

@@ -121,6 +121,8 @@ def test_relative_paths_are_beside_the_file(tmp_path: Path, monkeypatch: pytest.
         (MINIMAL + "\tcluster: a\n", "3:1", "expected YAML"),
         ("vaults: {db: {url: v, passphrase: {env: X}}}\n", "1:1", "a source that goes to vault db"),
         (MINIMAL + "cluster: {vaults: [cluster, away]}\n", "1:1", "a vault away under vaults"),
+        (MINIMAL + "volumes: [{claim: uploads}]\n", "3:12: volumes.0.claim", "expected"),
+        (MINIMAL + "volumes: [{labels: {a: b}}]\n", "3:11: volumes.0", "{claim: NAMESPACE/NAME}"),
         (MINIMAL + "cluster: {vaults: []}\n", "3:11: cluster.vaults", "at least 1"),
         (
             "cluster: {vaults: [b]}\nvaults: {b: {url: v, passphrase: {env: X}, schedule: 0 3 * * *}}\n",

@@ -21,6 +21,7 @@ from drkit.restore.wanted import (
     Datastore,
     Machine,
     PostgresCluster,
+    Volume,
     Wanted,
 )
 
@@ -80,6 +81,12 @@ def wishes(draw: st.DrawFn) -> Wanted:
         clusters=tuple(_cluster(name, *databases) for name, databases in clusters.items()),
         databases=tuple(Database(name, Archive(f"database/{name}", 3)) for name in own),
         dsn_roles=("globals/billing",) if own else (),
+        volumes=()
+        if mode == PARTS
+        else tuple(
+            Volume(f"docfast/{name}", Archive(f"volumes/docfast/{name}", 5), "k3s-w1")
+            for name in draw(st.lists(st.sampled_from(["uploads", "cache"]), unique=True))
+        ),
         replace=draw(st.booleans()),
         old_is_dead=draw(st.booleans()),
         balancer=mode != PARTS and draw(st.booleans()),
@@ -125,6 +132,8 @@ def test_nothing_wakes_before_every_proof(wanted: Wanted) -> None:
         assert data <= done[released]
         assert set(of(steps, rebuild_plan.FENCE)) <= done[released]
         assert set(of(steps, rebuild_plan.POSTGRES)) <= done[released]
+        assert set(of(steps, rebuild_plan.FILLED)) <= done[released]
+        assert len(of(steps, rebuild_plan.FILLED)) == len(wanted.volumes)
     assert len(of(steps, rebuild_plan.RELEASE)) == (wanted.mode != PARTS)
 
 

@@ -118,6 +118,22 @@ def test_what_is_left_out_is_said() -> None:
     assert any("docfast/uploads" in warning and "Deployment docfast/web" in warning for warning in found.warnings)
 
 
+def test_volumes_with_a_source_are_filled() -> None:
+    """Each into the claim as the new cluster calls it, with the node it was on; one that is left out is said."""
+    kept = [source(f"volumes/docfast/{name}", details={"node": "k3s-w1"}, vault="cluster") for name in ("media", "x")]
+    there = sealed([*reference_sources(), *kept])
+    wanted = wish(there, MANIFESTS, namespaces=(("docfast", "second"),)).wanted
+    assert [(each.claim, each.archive.source, each.node) for each in wanted.volumes] == [
+        ("second/media", "volumes/docfast/media", "k3s-w1"),
+        ("second/x", "volumes/docfast/x", "k3s-w1"),
+    ]
+    only = tuple(name for name in there.sources if name not in {"volumes/docfast/x", "database/billing"})
+    found = wish(there, only=only)
+    assert [each.claim for each in found.wanted.volumes] == ["docfast/media"]
+    assert "volumes/docfast/x is left out: its volume comes back empty" in found.warnings
+    assert "volumes/docfast/media" in found.draws_on
+
+
 def test_a_database_elsewhere_goes_where_the_target_says() -> None:
     """What has a connection string in the target is restored there, with its roles."""
     own = {**REFERENCE, "databases": [{"name": "billing", "dsn": {"env": "X"}}]}

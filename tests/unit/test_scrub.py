@@ -135,6 +135,16 @@ def test_the_restore_is_noted_first_and_workloads_sleep_before_anything_goes() -
     assert ("patch", "Deployment app/static") not in found
 
 
+def test_who_mounts_a_volume_that_is_filled_sleeps() -> None:
+    """Its workload is held until its files are there; others that mount nothing of the kind are not."""
+    mounts = {"spec": {"volumes": [{"name": "f", "persistentVolumeClaim": {"claimName": "files"}}]}}
+    workload = made(DEPLOYMENTS, "media", spec={"replicas": 1, "template": mounts})
+    asked = Asked("restore-1", ASKED.sealed, LEFT.claims, filled=frozenset({("app", "files")}))
+    assert ("patch", "Deployment app/media") in done(*OBJECTS, workload, asked=asked)
+    assert ("patch", "Deployment app/media") not in done(*OBJECTS, workload)
+    assert ("patch", "Deployment app/static") not in done(*OBJECTS, workload, asked=asked)
+
+
 def test_finalizers_do_not_hold_the_old_ones() -> None:
     """What waits for a controller that does not run, or for a machine that is gone, waits no more."""
     found = done(*OBJECTS)

@@ -16,7 +16,7 @@ from drkit.cluster.kube import Resource
 from drkit.cluster.volumes import Claim, Volume, uncovered
 from drkit.manifests.skip import RESTORE_RECORD
 from drkit.manifests.strip import strip
-from drkit.restore import database_users, holds
+from drkit.restore import database_users, holds, volume_users
 from drkit.restore.operations import Operation
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Asked:
         claims: those that somebody else takes care of, CloudNativePG's above all.
         hosts: names of databases that are no clusters of CloudNativePG, and are brought back too.
         nodes: the new nodes' names, where they are known.
+        filled: claims whose volumes get their files back: who mounts them is held until then.
     """
 
     restore: str
@@ -84,6 +85,7 @@ class Asked:
     claims: frozenset[Claim] = frozenset()
     hosts: tuple[str, ...] = ()
     nodes: frozenset[str] = frozenset()
+    filled: frozenset[Claim] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Selected:
 
     Attributes:
         operations: none where all of it is done.
-        lost: claims whose data was on an old machine's disk and is in no vault; they are made anew, empty.
+        lost: claims whose data was on an old machine's disk; they are made anew, empty.
         said: what else died with the machines, and what waits for one of them.
     """
 
@@ -191,6 +193,7 @@ def _holds(listed: Listed, asked: Asked) -> Iterator[Operation]:
     workloads = [each for kind in WORKLOADS for each in listed[kind]]
     found = database_users.databases(listed[CLUSTERS], listed[POOLERS], listed[SECRETS], asked.hosts)
     using = database_users.users(workloads, found, listed[CONFIG_MAPS], listed[SECRETS])
+    using |= volume_users.users(workloads, asked.filled)
     chosen = holds.choose([*workloads, *listed[POOLERS]], using)
     kinds = {kind.kind: kind for kind in HELD}
     for each in chosen.held:
