@@ -11,6 +11,7 @@ from drkit.restore import database_users, holds
 from drkit.restore.etcd import scrub
 from drkit.restore.objects import parts, rename
 from drkit.restore.objects.gather import gather
+from drkit.restore.quarantine import Quarantine, backup_secrets
 from drkit.restore.stream import Whole
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ class SealedObjects:
         using = database_users.users(workloads, found, self.of(scrub.CONFIG_MAPS), secrets)
         chosen = holds.choose(workloads, using)
         return frozenset(holds.identity(each) for each in (*chosen.held, *chosen.followers))
+
+    def quarantine(self) -> Quarantine:
+        """What is let into a rehearsal."""
+        return Quarantine(backup_secrets(self.of(*scrub.WORKLOADS)))
 
     def mentions(self) -> list[str]:
         """Where text seems to mean a namespace by its old name."""

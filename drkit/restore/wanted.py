@@ -91,6 +91,7 @@ class Wanted:
         replace: whether new servers take over the names of the old ones.
         old_is_dead: the user vouches for it, so nothing is fenced.
         empty_volumes: volumes whose data no source has, as ``NAMESPACE/CLAIM``.
+        expires: when a rehearsal is over (RFC 3339, UTC); empty where the cluster is to live.
         balancer: whether there is a load balancer; likewise ``dns`` (names to be changed), ``health``, ``patches``.
     """
 
@@ -111,10 +112,16 @@ class Wanted:
     replace: bool = False
     old_is_dead: bool = False
     empty_volumes: tuple[str, ...] = ()
+    expires: str = ""
     balancer: bool = False
     dns: tuple[str, ...] = ()
     health: bool = False
     patches: bool = False
+
+    @property
+    def rehearsal(self) -> dict[str, str]:
+        """For the details of the steps that a rehearsal does otherwise."""
+        return {"expires": self.expires} if self.expires else {}
 
     @property
     def machines(self) -> tuple[tuple[str, Machine], ...]:
