@@ -11,8 +11,6 @@ from drkit.cli.common import ConfigOption, JsonOption, Setup, exits, handled, re
 from drkit.masking import mask
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from drkit.config.model import Target
     from drkit.observe.progress import Reporter
     from drkit.points.select import Chosen
@@ -67,28 +65,55 @@ def restore(
     destroy: Annotated[
         bool, typer.Option("--destroy", help="Remove what the last restore to this target made, and nothing else.")
     ] = False,
+    rehearsal: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Rehearse beside the living cluster: quarantined, and over after so long, as in 24h."
+        ),
+    ] = "",
+    reap: Annotated[
+        bool, typer.Option("--reap", help="Remove what rehearsals made and whose time is over, and nothing else.")
+    ] = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring back what was backed up, and prove that it is the same."""
+    from drkit.cli.restore_options import contradictions, lifetime, moment, renamed
+    from drkit.cli.restore_reap import remove_outlived
     from drkit.errors import UsageError
     from drkit.restore.planning import Asked
 
+    chosen = bool(at or only or point != "latest" or mode or namespace or replace or rehearsal)
+    of_clusters = bool(mode or namespace or replace or old_is_dead or accept_data_loss or rehearsal)
+    more = bool(plan or resume or old_is_dead or accept_data_loss or accept_incomplete)
+    if reap:
+        if chosen or into or more or destroy:
+            raise UsageError("--reap removes what has outlived its time; give at most --to with it")
+        remove_outlived(set_up(config_file), to, as_json=as_json)
+        return
     if bool(to) == bool(into):
         raise UsageError("say where to: either --to TARGET or --into DIR")
-    if point != "latest" and at:
-        raise UsageError("--point and --at exclude each other")
-    chosen = bool(at or only or point != "latest" or mode or namespace or replace)
-    if resume and (chosen or into):
-        raise UsageError("--resume takes up the plan of the restore that was interrupted; give no other choice with it")
-    if into and (mode or namespace or replace or old_is_dead or accept_data_loss):
-        raise UsageError("--into only writes archives out: what is for clusters makes no sense with it")
-    if destroy and (chosen or into or plan or resume or old_is_dead or accept_data_loss or accept_incomplete):
-        raise UsageError("--destroy removes what the last restore to a target made; give only --to with it")
-    if mode not in {"", "etcd", "manifests"}:
-        raise UsageError(f"--mode {mode}: expected etcd or manifests")
+    contradictions(
+        {
+            "--point and --at exclude each other": point != "latest" and bool(at),
+            "--resume takes up the plan of the restore that was interrupted; give no other choice with it": resume
+            and (chosen or bool(into)),
+            "--into only writes archives out: what is for clusters makes no sense with it": bool(into) and of_clusters,
+            "--destroy removes what the last restore to a target made; give only --to with it": destroy
+            and (chosen or bool(into) or more),
+            f"--mode {mode}: expected etcd or manifests": mode not in {"", "etcd", "manifests"},
+        }
+    )
     asked = Asked(
-        point, _moment(at), tuple(only or ()), accept_incomplete, mode, _renamed(namespace or []), replace, old_is_dead
+        point,
+        moment(at),
+        tuple(only or ()),
+        accept_incomplete,
+        mode,
+        renamed(namespace or []),
+        replace,
+        old_is_dead,
+        lifetime(rehearsal),
     )
     work = _Restoring(set_up(config_file), to, as_json=as_json)
     if into is not None:
@@ -99,34 +124,6 @@ def restore(
         work.show(asked, resume=resume)
     else:
         work.execute(asked, resume=resume, accept_data_loss=accept_data_loss)
-
-
-def _moment(text: str) -> datetime | None:
-    from drkit.clock import from_text
-    from drkit.errors import UsageError
-
-    try:
-        return from_text(text) if text else None
-    except ValueError:
-        raise UsageError(f"--at {text}: expected a time such as 2026-03-01T04:00:00Z") from None
-
-
-def _renamed(wishes: list[str]) -> tuple[tuple[str, str], ...]:
-    """Old and new names of namespaces; RFC 1123 labels, as Kubernetes has them."""
-    import re
-
-    from drkit.errors import UsageError
-
-    label = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-    found = [re.fullmatch(rf"({label})=({label})", wish) for wish in wishes]
-    for wish, match in zip(wishes, found, strict=True):
-        if match is None or match[1] == match[2]:
-            raise UsageError(f"--namespace {wish}: expected OLD=NEW, two names of namespaces")
-    pairs = [(match[1], match[2]) for match in found if match is not None]
-    for names in zip(*pairs, strict=True):
-        if len(set(names)) < len(names):
-            raise UsageError("--namespace: expected each namespace once, and no two under one name")
-    return tuple(pairs)
 
 
 class _Restoring:
@@ -202,16 +199,9 @@ class _Restoring:
         self._show(report)
 
     def _target(self) -> Target:
-        from drkit.errors import ConfigurationError
+        from drkit.cli.restore_reap import named
 
-        target = self._setup.config.clusters.get(self._to)
-        if target is None:
-            there = ", ".join(self._setup.config.clusters) or "none"
-            raise ConfigurationError(
-                f"clusters: there is no target {self._to} (there is: {there})",
-                f"add it: clusters: {{{self._to}: {{databases: […]}}}}",
-            )
-        return target
+        return named(self._setup, self._to)
 
     def _is_cluster(self) -> bool:
         target = self._target()
@@ -220,9 +210,11 @@ class _Restoring:
     def _see_flags(self, asked: Asked) -> None:
         from drkit.errors import UsageError
 
-        if not self._is_cluster() and (asked.mode or asked.namespaces or asked.replace or asked.old_is_dead):
+        of_clusters = asked.mode or asked.namespaces or asked.replace or asked.old_is_dead or asked.lifetime
+        if not self._is_cluster() and of_clusters:
             raise UsageError(
-                f"--mode, --namespace, --replace, --old-is-dead: {self._to} is no cluster, it has databases alone"
+                "--mode, --namespace, --replace, --old-is-dead, --rehearsal:"
+                f" {self._to} is no cluster, it has databases alone"
             )
         if asked.replace and self._target().provider in {"ssh", None}:
             raise UsageError(f"--replace: the servers of target {self._to} exist and have their names")

@@ -12,6 +12,7 @@ from drkit.providers.hcloud.api import Api, understood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from drkit.observe.progress import Reporter
     from drkit.providers.choices import Catalogue
@@ -93,6 +94,11 @@ class HetznerProvider:
         """See ``Provider.destroy``."""
         with understood():
             return tuple(destroy.destroy(self._api, restore_id))
+
+    def outlived(self, now: datetime) -> tuple[str, ...]:
+        """See ``Provider.outlived``."""
+        with understood():
+            return destroy.outlived(self._api, now)
 
     def _missing(self, wanted: Wanted) -> Iterator[str]:
         """What stands in the way."""

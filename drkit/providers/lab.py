@@ -35,6 +35,7 @@ from drkit.providers.values import AGENT, SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     import docker.models.containers
     from docker import DockerClient
@@ -99,7 +100,11 @@ class LabProvider:
                 member=name,
                 key=naming.short(wanted.restore_id),
                 authorized_keys=tuple(each.public_key for each in wanted.keys),
-                labels={RESTORE_LABEL: self._mark(wanted.restore_id), naming.STANDS_FOR: asked.was},
+                labels={
+                    **naming.made(wanted.restore_id, expires=wanted.expires),
+                    RESTORE_LABEL: self._mark(wanted.restore_id),
+                    naming.STANDS_FOR: asked.was,
+                },
             )
             if found is None:
                 found = machines.make(self._engine, lab, fresh, self._reporter)
@@ -208,6 +213,11 @@ class LabProvider:
             done += [Thing("server", str(each.labels[MEMBER_LABEL]), REMOVED) for each in found]
             containers.remove(self._engine, self._mark(restore_id), RESTORE_LABEL)
             return (*done, *self._names_back(lab, restore_id))
+
+    def outlived(self, now: datetime) -> tuple[str, ...]:
+        """See ``Provider.outlived``."""
+        with self._lab() as lab:
+            return naming.outlived((each.labels for each in self._members(lab)), now)
 
     @contextmanager
     def _lab(self) -> Iterator[Topology]:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from drkit.clock import from_text
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
 
 MADE_BY = "drkit-restore"
 """On everything that a restore made: its id. What carries it, and nothing else, is removed with the restore."""
 CHANGED_BY = "drkit-changed"
 """On what was there, and was changed: the restore's id. ``BEFORE`` beside it says what it was like."""
 BEFORE = "drkit-before"
+EXPIRES = "drkit-expires"
+"""On what a rehearsal made: when that is over, as seconds since 1970 in UTC; a label's value takes no colons."""
 STANDS_FOR = "drkit-node"
 """On a server: the name of the node that it stands for."""
 
@@ -78,9 +84,32 @@ def put_aside(name: str, restore_id: str) -> str:
     return name[: LONGEST_NAME - len(suffix)].rstrip("-.") + suffix
 
 
-def made(restore_id: str, labels: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The labels of something that a restore makes, beside those that it shall have anyway."""
-    return {**without_marks(labels or {}), MADE_BY: restore_id}
+def made(restore_id: str, labels: Mapping[str, str] | None = None, expires: str = "") -> dict[str, str]:
+    """The labels of something that a restore makes, beside those that it shall have anyway.
+
+    Args:
+        restore_id: of the restore.
+        labels: those.
+        expires: when it is over, where the restore is a rehearsal (RFC 3339, UTC).
+    """
+    until = {EXPIRES: f"{from_text(expires).timestamp():.0f}"} if expires else {}
+    return {**without_marks(labels or {}), MADE_BY: restore_id, **until}
+
+
+def outlived(found: Iterable[Mapping[str, str]], now: datetime) -> tuple[str, ...]:
+    """The ids of rehearsals of which all that is there is over.
+
+    Args:
+        found: the labels of each thing; what has none of ``made``'s is passed over.
+        now: the time.
+    """
+    ends: dict[str, float] = {}
+    for labels in found:
+        restore, until = labels.get(MADE_BY), labels.get(EXPIRES, "")
+        if restore:
+            end = int(until) if until.isascii() and until.isdigit() else math.inf
+            ends[restore] = max(end, ends.get(restore, 0.0))
+    return tuple(sorted(restore for restore, end in ends.items() if end <= now.timestamp()))
 
 
 def changed(restore_id: str, labels: Mapping[str, str], before: Any) -> dict[str, str]:

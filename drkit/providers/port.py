@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from drkit.providers.values import Wanted
 
 MADE, ADOPTED, REMOVED, PUT_BACK = "made", "adopted", "removed", "put back"
@@ -177,4 +179,8 @@ class Provider(Protocol):
 
     def destroy(self, restore_id: str) -> tuple[Thing, ...]:
         """Remove exactly what carries the id, and put back what was changed of other things."""
+        ...
+
+    def outlived(self, now: datetime) -> tuple[str, ...]:
+        """The ids of the rehearsals whose time is over by ``now``, of whichever machine; ``destroy`` removes each."""
         ...

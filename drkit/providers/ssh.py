@@ -9,6 +9,7 @@ from drkit.providers.port import Fenced, Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from drkit.providers.port import Balancer, Change, Record, TargetHealth, Thing
     from drkit.providers.values import Wanted
@@ -86,4 +87,8 @@ class SshProvider:
 
     def destroy(self, restore_id: str) -> tuple[Thing, ...]:  # noqa: ARG002 - nothing was made
         """See ``Provider.destroy``."""
+        return ()
+
+    def outlived(self, now: datetime) -> tuple[str, ...]:  # noqa: ARG002 - nothing was made
+        """See ``Provider.outlived``."""
         return ()

@@ -176,6 +176,7 @@ class Wanted:
         restore_id: what everything made carries as a label.
         old: the servers of the lost cluster.
         replace: whether new servers take over the names of ``old``, which are powered off and renamed, never deleted.
+        expires: when what is made is over, where that is a rehearsal (RFC 3339, UTC); empty where it is to live.
 
     Raises:
         ValueError: the restore's id is none that a label can hold.
@@ -192,6 +193,7 @@ class Wanted:
     alternatives: tuple[Alternative, ...] = ()
     old: tuple[OldServer, ...] = ()
     replace: bool = False
+    expires: str = ""
 
     def __post_init__(self) -> None:
         if not _RESTORE_ID.fullmatch(self.restore_id):

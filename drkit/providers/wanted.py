@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from drkit.errors import ConfigurationError
@@ -63,6 +63,20 @@ def wanted(
         ConfigurationError: the two together do not say what to make.
     """
     return _Making(topology, target, restore_id, section, stands_for or {}, replace=replace).all(keys)
+
+
+def rehearsed(wanted: Wanted, expires: str) -> Wanted:
+    """The same as a rehearsal, which takes no traffic from the cluster that lives.
+
+    Load balancer and floating addresses stay where they are. So do the old servers' labels: a selector of a load
+    balancer that means the old servers would mean the new ones too.
+
+    Args:
+        wanted: what a restore would make.
+        expires: when it is over (RFC 3339, UTC).
+    """
+    servers = tuple(replace(each, labels={naming.STANDS_FOR: each.was}) for each in wanted.servers)
+    return replace(wanted, servers=servers, balancer=None, floating=(), expires=expires)
 
 
 @dataclass(frozen=True)

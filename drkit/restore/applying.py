@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from drkit import process
 from drkit.errors import TargetNotEmpty, VerificationFailed
 from drkit.manifests.order import Phase
-from drkit.restore import holds, rebuild_plan
+from drkit.restore import holds, quarantine, rebuild_plan, rehearsal
 from drkit.restore.cnpg import cluster as clusters
 from drkit.restore.cnpg.remade import remake
 from drkit.restore.engine.action import Action
@@ -22,7 +22,7 @@ from drkit.restore.waking import READY_SECONDS, databases_of, hosts_of_databases
 from drkit.restore.wanted import MANIFESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from drkit.cluster.kube import Api, Object
     from drkit.restore.engine.action import Call
@@ -65,12 +65,18 @@ class Applying:
         }
 
     def _apply(self, call: Call) -> dict[str, Any]:
-        api = self._new.api(call)
-        transform: Transform = lambda obj: obj  # noqa: E731 - what parts are applied as
+        api, details = self._new.api(call), call.step.details
+        expires = quarantine.expiry(details)
+        admit = self._admitted(details)
+        transform: Transform = admit
         if self._fresh:
             _record(api, call.restore)
-            held = self._sealed.held(hosts_of_databases(self._means), volume_claims(call.step.details))
-            transform = _Held(held)
+            held = self._sealed.held(hosts_of_databases(self._means), volume_claims(details))
+            transform = Held(held, admit)
+        elif expires is not None:
+            labels = quarantine.labels(call.restore, expires)
+            rehearsal.make_namespaces(api, self._sealed.namespaces.values(), labels)
+            transform = Labelled(labels, admit)
         for sentence in self._sealed.mentions()[:_SHOWN]:
             call.warn(sentence)
         done = apply(api, self._sealed.gathered(), transform)
@@ -80,12 +86,17 @@ class Applying:
             call.note(f"{note.name}: made anew, for {note.why}")
         return {"applied": done.applied, "equal": done.equal, "left_out": done.left_out, "left": len(done.left)}
 
+    def _admitted(self, details: Mapping[str, Any]) -> Transform:
+        """What of an object is to be there: all of it, but in a rehearsal."""
+        return (lambda obj: obj) if quarantine.expiry(details) is None else self._sealed.quarantine()
+
     def _postgres(self, call: Call) -> dict[str, Any]:
         api, named = self._new.api(call), postgres_cluster(call.step.details["cluster"])
         if not self._fresh:
             return {"primary": clusters.make(api, named, call.restore).pod}
         secrets = [each for each in self._sealed.of(scrub.SECRETS) if each["metadata"]["namespace"] == named.namespace]
-        remade = remake(self._sealed.postgres(named), secrets, databases_of(self._means, named), call.restore)
+        sealed = self._admitted(call.step.details)(self._sealed.postgres(named)) or {}
+        remade = remake(sealed, secrets, databases_of(self._means, named), call.restore)
         for warning in remade.warnings:
             call.warn(f"{named}: {warning}")
         primary = clusters.make(api, named, call.restore, remade)
@@ -110,7 +121,7 @@ class Applying:
         api = self._new.api(call)
         names = [self._machines.machine(name, call).name for name in self._machines.steps]
         cluster.wait_ready(api, names, READY_SECONDS)
-        found = self._settled(api)
+        found = self._settled(api, call.step.details)
         missing = [f"{each.kind} {name}" for each in found.kinds for name in each.missing]
         if missing:
             raise VerificationFailed(
@@ -133,32 +144,50 @@ class Applying:
             call.warn(f"{entry}: {why}, after {_OPERATORS_SECONDS:.0f} s of waiting")
         return sorted(str(entry) for entry in entries if entry not in lacking)
 
-    def _settled(self, api: Api) -> Proof:
+    def _settled(self, api: Api, step: Mapping[str, Any]) -> Proof:
         gathered, began = self._sealed.gathered(), time.monotonic()
-        details = None if self._sealed.namespaces else self._sealed.source.details
+        whole = not self._sealed.namespaces and quarantine.expiry(step) is None
+        details, admit = self._sealed.source.details if whole else None, self._admitted(step)
         while True:
-            found = prove(api, gathered, details, self._comparable)
+            found = prove(api, gathered, details, lambda obj: self._comparable(obj, admit))
             if found.complete or time.monotonic() - began > _COMPLETE_SECONDS:
                 return found
             process.pause(_LOOK_SECONDS)
 
-    def _comparable(self, obj: Object) -> Object | None:
+    def _comparable(self, obj: Object, admit: Transform) -> Object | None:
         """Clusters of CloudNativePG are others on purpose; a pod that nobody owns died with its machine."""
         if obj.get("kind") == scrub.CLUSTERS.kind and is_of_postgres(obj):
             return None
-        return None if obj.get("kind") == "Pod" and not self._fresh else obj
+        return None if obj.get("kind") == "Pod" and not self._fresh else admit(obj)
 
 
-class _Held:
+class Held:
     """What is applied of an object while the data is not there."""
 
-    def __init__(self, held: frozenset[holds.Identity]) -> None:
-        self._held = held
+    def __init__(self, held: frozenset[holds.Identity], admit: Transform) -> None:
+        self._held, self._admit = held, admit
 
     def __call__(self, obj: Object) -> Object | None:
-        if is_of_postgres(obj):
+        """The object as it is applied; nothing where it is left out, or made when its time comes."""
+        admitted = None if is_of_postgres(obj) else self._admit(obj)
+        if admitted is None:
             return None
-        return holds.hold(obj) if holds.identity(obj) in self._held else obj
+        return holds.hold(admitted) if holds.identity(obj) in self._held else admitted
+
+
+class Labelled:
+    """What is applied of an object into a namespace that a rehearsal has made."""
+
+    def __init__(self, labels: Mapping[str, str], admit: Transform) -> None:
+        self._labels, self._admit = labels, admit
+
+    def __call__(self, obj: Object) -> Object | None:
+        """The object as it is applied; nothing where it is left out."""
+        admitted = self._admit(obj)
+        if admitted is None or admitted.get("kind") != "Namespace":
+            return admitted
+        metadata = admitted["metadata"]
+        return {**admitted, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), **self._labels}}}
 
 
 def _record(api: Api, restore: str) -> None:

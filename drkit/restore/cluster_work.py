@@ -27,6 +27,7 @@ from drkit.restore.wanted import ETCD, PARTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from drkit.config.model import Config, Ssh
     from drkit.restore.engine.action import Call
     from drkit.restore.machines import Machines
     from drkit.restore.rebuild import Means
@@ -82,20 +83,25 @@ def _way(means: Means, machines: Machines, setups: NodeSetups, stack: ExitStack)
             machines.node(first, call), machines.made(first, call).address, setups.of(first, call).kubeconfig
         )
 
-    def there(_: Call) -> Way:
-        servers = means.config.clusters[means.plan.target].servers
-        for each in servers:
-            if isinstance(each, Server) and each.address:
-                node = reach(each.name, each.address, machines.ssh)
-                if isinstance(node, SshNode):
-                    stack.callback(node.close)
-                return Way(node, each.address, KUBECONFIG)
-        raise PreflightFailed(
-            f"no address is known of a server of {means.plan.target}",
-            f"add it: clusters: {{{means.plan.target}: {{servers: [{{name: k3s-1, address: 198.51.100.7}}]}}}}",
-        )
+    return lambda _: to_standing(means.config, means.plan.target, machines.ssh, stack)
 
-    return there
+
+def to_standing(config: Config, target: str, ssh: Ssh, stack: ExitStack) -> Way:
+    """The way to a server of a target that is there already.
+
+    Raises:
+        PreflightFailed: the configuration has no address of one.
+    """
+    for each in config.clusters[target].servers:
+        if isinstance(each, Server) and each.address:
+            node = reach(each.name, each.address, ssh)
+            if isinstance(node, SshNode):
+                stack.callback(node.close)
+            return Way(node, each.address, KUBECONFIG)
+    raise PreflightFailed(
+        f"no address is known of a server of {target}",
+        f"add it: clusters: {{{target}: {{servers: [{{name: k3s-1, address: 198.51.100.7}}]}}}}",
+    )
 
 
 def _read(means: Means, setups: NodeSetups, sealed: SealedObjects) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drkit.cluster import kubeconfig
 from drkit.providers import find
+from drkit.providers.wanted import rehearsed
 from drkit.providers.wanted import wanted as wanted_of
 from drkit.restore import alive, sealed
 from drkit.restore.machines import made_by
@@ -116,7 +117,7 @@ def wanted_by(plan: Plan, target: Target, topology: Mapping[str, Any], restore: 
     by_role = {role: [each for each, step in steps.items() if step.details["role"] == role] for role in (SERVER, AGENT)}
     # The plan has named them all; a target may leave that to the backup.
     named = {"provider": target.provider or SSH, "servers": by_role[SERVER], "agents": by_role[AGENT]}
-    return wanted_of(
+    made = wanted_of(
         topology,
         target.model_copy(update=named),
         restore,
@@ -125,3 +126,5 @@ def wanted_by(plan: Plan, target: Target, topology: Mapping[str, Any], restore: 
         replace=any(step.details["replace"] for step in steps.values()),
         stands_for={each: step.details["node"] for each, step in steps.items()},
     )
+    expires = next((str(step.details["expires"]) for step in steps.values() if "expires" in step.details), "")
+    return rehearsed(made, expires) if expires else made

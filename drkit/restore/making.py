@@ -70,7 +70,8 @@ class Making:
             ground.means.reporter.note(note)
         if ground.provider.name == SSH:
             self._see_hosts(restore)
-        if not vouched and not ground.replace and ground.wanted.balancer is None:
+        takes_over = not ground.replace and ground.wanted.balancer is None and not ground.wanted.expires
+        if not vouched and takes_over:
             living = ground.still_alive(ground.given)[1]
             if living:
                 raise PreflightFailed(alive.refusal(living), alive.HINT)

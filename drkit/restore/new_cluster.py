@@ -58,9 +58,19 @@ class NewCluster:
             return self._api
 
     def _connected(self, way: Way) -> HttpApi:
-        host, port = way.address, API_PORT
-        self._through = None
-        if not answers(host, port):
-            host, port = self._through = self._stack.enter_context(way.node.forward("127.0.0.1", API_PORT))
-        shown = f"[{host}]" if ":" in host else host
-        return connect(machine.access(way.node, way.kubeconfig, f"https://{shown}:{port}"), ALONE)
+        api, self._through = connected(way, self._stack)
+        return api
+
+
+def connected(way: Way, stack: ExitStack) -> tuple[HttpApi, tuple[str, int] | None]:
+    """The API, and host and port here that lead through SSH to it, where it is not reached directly.
+
+    Raises:
+        RestoreFailed: the server has no kubeconfig.
+        NodeUnreachable: the server does not answer.
+    """
+    host, port, through = way.address, API_PORT, None
+    if not answers(host, port):
+        host, port = through = stack.enter_context(way.node.forward("127.0.0.1", API_PORT))
+    shown = f"[{host}]" if ":" in host else host
+    return connect(machine.access(way.node, way.kubeconfig, f"https://{shown}:{port}"), ALONE), through

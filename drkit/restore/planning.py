@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from drkit.clock import to_text
 from drkit.errors import NoSuchPoint, PreflightFailed
 from drkit.points.catalogue import open_descriptor
 from drkit.points.select import Chosen, RecoverySet, aligned, exactly, recovery_set
@@ -46,6 +48,7 @@ class Asked:
         accept_incomplete: whether an incomplete point that is named will do, and a cluster without some of its images.
         mode: ``etcd``, ``manifests``, or empty; of clusters alone, as all that follows.
         namespaces: old and new names.
+        lifetime: of a rehearsal, in seconds; 0 where the cluster is to live.
     """
 
     point: str = LATEST
@@ -56,6 +59,7 @@ class Asked:
     namespaces: tuple[tuple[str, str], ...] = ()
     replace: bool = False
     old_is_dead: bool = False
+    lifetime: float = 0.0
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -144,6 +148,7 @@ class Planning:
             namespaces=asked.namespaces,
             replace=asked.replace,
             old_is_dead=asked.old_is_dead,
+            expires=to_text(self.now + timedelta(seconds=asked.lifetime)) if asked.lifetime else "",
         )
         mode = mode_of({each.source.kind for each in picked.chosen}, choices)
         everything = aligned(asked.chosen(self.catalogue, ()), _ANCHORS.get(mode, ""), _TOGETHER)

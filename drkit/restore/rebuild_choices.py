@@ -27,6 +27,7 @@ class Choices:
         only: whether it is given.
         parts: of the manifests those to apply, as ``NAMESPACE/KIND/NAME``.
         namespaces: old and new names.
+        expires: when a rehearsal is over (RFC 3339, UTC); empty where the cluster is to live.
     """
 
     mode: str
@@ -36,6 +37,7 @@ class Choices:
     namespaces: tuple[tuple[str, str], ...] = ()
     replace: bool = False
     old_is_dead: bool = False
+    expires: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ def mode_of(kinds: set[str], choices: Choices) -> str:
     whole = [mode for mode, kind in ((ETCD, "datastore"), (MANIFESTS, "manifests")) if kind in kinds]
     if choices.parts and MANIFESTS in whole:
         whole.remove(MANIFESTS)
+    if choices.expires and ETCD in whole:
+        _see_rehearsal(choices)
+        whole.remove(ETCD)
     if choices.only and not whole:
         _see_parts(kinds, choices)
         return PARTS
@@ -88,6 +93,14 @@ def mode_of(kinds: set[str], choices: Choices) -> str:
     if choices.namespaces and mode == ETCD:
         raise UsageError("--namespace: in mode etcd every object keeps its name; use --mode manifests")
     return mode
+
+
+def _see_rehearsal(choices: Choices) -> None:
+    if choices.mode == ETCD:
+        raise UsageError(
+            "--rehearsal: mode etcd brings back the living cluster's own identity, its tokens, and every Secret in its"
+            " datastore; rehearse it in a lab: drkit lab rehearse --mode etcd; or here with --mode manifests"
+        )
 
 
 def _see_parts(kinds: set[str], choices: Choices) -> None:

@@ -82,7 +82,7 @@ class _Making:
             title = f"make or adopt it; {title}"
         whole = {each.name: {"name": each.name, "role": role, "node": each.node} for role, each in wanted.machines}
         for name, details in whole.items():
-            self._add(MAKE, title, before, name, {**details, "replace": wanted.replace})
+            self._add(MAKE, title, before, name, {**details, "replace": wanted.replace, **wanted.rehearsal})
         for name, details in whole.items():
             title = "leave the restore's id there; refused where k3s has run before"
             self._add(MARK, title, (f"{MAKE} {name}",), name, details)
@@ -142,6 +142,7 @@ class _Making:
             "parts": list(wanted.parts),
             "namespaces": dict(wanted.namespaces),
             "volumes": [each.claim for each in wanted.volumes],
+            **wanted.rehearsal,
         }
         title = "apply them in order, held" if wanted.mode == MANIFESTS else f"apply {', '.join(wanted.parts)}"
         # "objects" alone is the comparison at the end.
@@ -156,7 +157,8 @@ class _Making:
             before = ready
             if wanted.mode != PARTS:
                 title = "make the CloudNativePG cluster anew; its primary is ready"
-                before = (self._add(POSTGRES, title, ready, cluster.name, {"cluster": cluster.name}),)
+                details = {"cluster": cluster.name, **wanted.rehearsal}
+                before = (self._add(POSTGRES, title, ready, cluster.name, details),)
             ends += self._of_cluster(cluster, before) or before
         roles = [databases.roles_step(source, all_roles=wanted.all_roles) for source in wanted.dsn_roles]
         self._steps += roles
@@ -212,15 +214,21 @@ class _Making:
         """What wakes, and what lets traffic in: after all proofs, names last of all."""
         wanted = self._wanted
         before = (*ready, *proven)
-        before = (*before, *fenced) if fenced else self._fence(before)
+        if not wanted.expires:
+            # A rehearsal lives beside the cluster, and nothing leads to it.
+            before = (*before, *fenced) if fenced else self._fence(before)
         title = "give held applications, poolers and CronJobs their state back"
-        volumes = {"empty_volumes": list(wanted.empty_volumes)}
+        if wanted.expires:
+            title = (
+                f"give held applications and poolers their state back, CronJobs never; it is over at {wanted.expires}"
+            )
+        volumes = {"empty_volumes": list(wanted.empty_volumes), **wanted.rehearsal}
         released = self._add(RELEASE, title, before, details=volumes)
         if wanted.patches:
             self._add(PATCHES, "apply the declared patches again", (released,))
         if wanted.manifests is not None:
             title = "compare the counts of objects with what was sealed; nodes are Ready, operators run"
-            details = {**wanted.manifests.details, "namespaces": dict(wanted.namespaces)}
+            details = {**wanted.manifests.details, "namespaces": dict(wanted.namespaces), **wanted.rehearsal}
             self._add(OBJECTS, title, (released,), details=details)
         answers, behind = (released,), ""
         if wanted.balancer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from drkit.config.model import Server
 from drkit.datastore.look import Kind
-from drkit.errors import ConfigurationError, NoSuchPoint, PreflightFailed
+from drkit.errors import ConfigurationError, NoSuchPoint, PreflightFailed, UsageError
 from drkit.restore import plan as databases
 from drkit.restore.rebuild_choices import cluster_of, mode_of, old_nodes, take_over
 from drkit.restore.wanted import (
@@ -70,6 +70,10 @@ class _Deriving:
 
     def all(self) -> Derived:
         choices, target, whole = self._choices, self._target, self._mode != PARTS
+        # Nothing leads to a rehearsal, and nothing of the living cluster's is changed for it.
+        lives = whole and not choices.expires
+        if choices.expires:
+            self._see_apart()
         datastore = self._datastore() if self._mode == ETCD else None
         servers, agents = self._machines() if whole else ((), ())
         manifests = self._manifests()
@@ -96,12 +100,35 @@ class _Deriving:
             old_is_dead=choices.old_is_dead,
             volumes=self._volumes() if whole else (),
             empty_volumes=self._empty_volumes() if whole else (),
-            balancer=whole and self._has_balancer(),
-            dns=tuple(each if isinstance(each, str) else each.name for each in target.dns) if whole else (),
-            health=whole and bool(self._config.health),
+            expires=choices.expires,
+            balancer=lives and self._has_balancer(),
+            dns=tuple(each if isinstance(each, str) else each.name for each in target.dns) if lives else (),
+            health=lives and bool(self._config.health),
             patches=whole and bool(self._config.patches),
         )
         return Derived(wanted, tuple(dict.fromkeys(self._used)), tuple(self._warnings))
+
+    def _see_apart(self) -> None:
+        """See that a rehearsal takes nothing from the living cluster."""
+        choices, new = self._choices, dict(self._choices.namespaces)
+        if choices.replace:
+            raise UsageError("--rehearsal: --replace would take the names of the living cluster's servers")
+        if self._mode != PARTS:
+            if _provider(self._name, self._target) == HETZNER and self._target.network is None:
+                self._warnings.append(
+                    "the rehearsal is in the private network that the backup knows, beside the living cluster where"
+                    f" that is there still; another one: clusters.{self._name}.network"
+                )
+            return
+        used = {each.partition("/")[0] for each in choices.parts}
+        there = self._sealed.sources
+        of_clusters = (cluster_of(there[each]) for each in choices.picked if each in there)
+        used |= {each.partition("/")[0] for each in of_clusters if each}
+        kept = sorted(used - new.keys())
+        if kept:
+            raise UsageError(
+                f"--rehearsal of parts goes beside what lives: give namespaces other names: --namespace {kept[0]}=NEW"
+            )
 
     def _has_balancer(self) -> bool:
         """Whether one is named; or the old cluster had one, which the provider adopts or makes again."""

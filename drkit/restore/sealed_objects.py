@@ -11,6 +11,7 @@ from drkit.restore import database_users, holds, volume_users
 from drkit.restore.etcd import scrub
 from drkit.restore.objects import parts, rename
 from drkit.restore.objects.gather import gather
+from drkit.restore.quarantine import Quarantine, backup_secrets
 from drkit.restore.stream import Whole
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class SealedObjects:
         """New names by the old ones."""
         self._lock = threading.Lock()
         self._gathered: Gathered | None = None
+        self._quarantine: Quarantine | None = None
 
     @property
     def source(self) -> SourceEntry:
@@ -116,6 +118,25 @@ class SealedObjects:
         using = database_users.users(workloads, found, self.of(scrub.CONFIG_MAPS), secrets)
         chosen = holds.choose(workloads, using | volume_users.users(workloads, claims))
         return frozenset(holds.identity(each) for each in (*chosen.held, *chosen.followers))
+
+    def quarantine(self) -> Quarantine:
+        """What is let into a rehearsal; also where Secrets alone are wished, and not the jobs that use them.
+
+        Raises:
+            VerificationFailed: the objects are not what was sealed.
+        """
+        with self._lock:
+            if self._quarantine is None:
+                source = self.source
+                with self._vaults[source.vault].open(source.archive) as reader:
+                    whole = Whole(reader, source)
+                    found = read.wished(read.objects(whole.read, source.details))
+                    jobs = (each for each in found if each[1].get("kind") in {"CronJob", "Job"})
+                    renamed = rename.renamed(jobs, self.namespaces) if self.namespaces else jobs
+                    self._quarantine = Quarantine(backup_secrets(obj for _, obj in renamed))
+                    while whole.read(_BLOCK):
+                        pass
+            return self._quarantine
 
     def mentions(self) -> list[str]:
         """Where text seems to mean a namespace by its old name."""

@@ -101,6 +101,7 @@ class Wanted:
         old_is_dead: the user vouches for it, so nothing is fenced.
         volumes: claims that are filled with their files.
         empty_volumes: volumes whose data no source has, as ``NAMESPACE/CLAIM``.
+        expires: when a rehearsal is over (RFC 3339, UTC); empty where the cluster is to live.
         balancer: whether there is a load balancer; likewise ``dns`` (names to be changed), ``health``, ``patches``.
     """
 
@@ -122,10 +123,16 @@ class Wanted:
     old_is_dead: bool = False
     empty_volumes: tuple[str, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    expires: str = ""
     balancer: bool = False
     dns: tuple[str, ...] = ()
     health: bool = False
     patches: bool = False
+
+    @property
+    def rehearsal(self) -> dict[str, str]:
+        """For the details of the steps that a rehearsal does otherwise."""
+        return {"expires": self.expires} if self.expires else {}
 
     @property
     def machines(self) -> tuple[tuple[str, Machine], ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from drkit.clock import to_text
 from drkit.errors import PreflightFailed
 from drkit.providers.port import Record
+from drkit.providers.wanted import rehearsed
 
 if TYPE_CHECKING:
     from drkit.providers.port import Provider
@@ -74,6 +77,23 @@ class ProviderSuite:
         assert provider.point(wanted.restore_id, after) == change
         provider.destroy(wanted.restore_id)
         assert provider.record(name, "A") == before
+
+    def test_what_is_to_live_is_never_over(self, provider: Provider, wanted: Wanted) -> None:
+        """Only what says when it is over is ever taken for a rehearsal."""
+        provider.foundation(wanted)
+        provider.server(wanted, wanted.servers[0].name)
+        assert provider.outlived(datetime.max.replace(tzinfo=UTC)) == ()
+
+    def test_a_rehearsal_is_over_at_its_time(self, provider: Provider, wanted: Wanted) -> None:
+        """Whoever asks is told of it from then on, until it is destroyed; what cannot be made is never over."""
+        over = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        rehearsal = rehearsed(wanted, to_text(over))
+        provider.foundation(rehearsal)
+        provider.server(rehearsal, rehearsal.servers[0].name)
+        assert provider.outlived(over - timedelta(seconds=1)) == ()
+        assert provider.outlived(over) == (() if provider.name == "ssh" else (rehearsal.restore_id,))
+        provider.destroy(rehearsal.restore_id)
+        assert provider.outlived(over) == ()
 
     def test_destroy_is_done_once(self, provider: Provider, wanted: Wanted) -> None:
         """What was made goes, once; another restore's id removes nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -265,3 +266,16 @@ def test_mode_etcd_has_a_datastore() -> None:
     """A wish that contradicts itself is no plan."""
     with pytest.raises(ValueError, match="without a datastore"):
         rebuild_plan.steps(Wanted("x", ETCD, servers=(Machine("a"),)))
+
+
+def test_a_rehearsal_fences_nobody_and_says_when_it_is_over() -> None:
+    """The living cluster is not looked for; whoever makes, applies, wakes or compares knows that it is a rehearsal."""
+    over = "2026-03-02T12:00:00Z"
+    wanted = replace(reference(MANIFESTS), balancer=False, dns=(), health=False, expires=over)
+    steps = rebuild_plan.steps(wanted)
+    assert rebuild_plan.FENCE not in {step.action for step in steps}
+    told = {step.action for step in steps if step.details.get("expires") == over}
+    assert told == {
+        *(rebuild_plan.MAKE, rebuild_plan.APPLY, rebuild_plan.POSTGRES, rebuild_plan.RELEASE, rebuild_plan.OBJECTS)
+    }
+    assert all("expires" not in step.details for step in rebuild_plan.steps(reference(MANIFESTS)))

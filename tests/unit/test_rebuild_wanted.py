@@ -279,3 +279,45 @@ def test_whatever_was_sealed_there_is_a_plan_or_a_clear_refusal(names: set[str],
     made = Plan("new-cluster", rebuild_plan.steps(found.wanted), ())
     drawn = {step.details["source"] for step in made.steps if step.details.get("source")}
     assert drawn <= set(found.draws_on) <= names
+
+
+OVER = "2026-03-02T12:00:00Z"
+
+
+def test_a_rehearsal_is_led_to_by_nothing() -> None:
+    """It has a fresh identity, no load balancer, no names and no health endpoints, which are the living cluster's."""
+    wanted = wish(sealed(reference_sources()), expires=OVER).wanted
+    assert wanted.mode == MANIFESTS
+    assert (wanted.expires, wanted.balancer, wanted.dns, wanted.health) == (OVER, False, (), False)
+    assert [each.name for each in wanted.clusters] == [MAIN]
+
+
+def test_a_rehearsal_takes_nothing_over() -> None:
+    """Neither the living cluster's identity nor its servers' names; and that it is in its network is said."""
+    there = sealed(reference_sources())
+    with pytest.raises(UsageError, match="mode etcd"):
+        wish(there, ETCD, expires=OVER)
+    with pytest.raises(UsageError, match="--replace"):
+        wish(there, expires=OVER, replace=True)
+    assert any("private network" in each for each in wish(there, expires=OVER).warnings)
+    own = wish(there, expires=OVER, target={**REFERENCE, "network": "rehearsals"})
+    assert not any("private network" in each for each in own.warnings)
+
+
+def test_parts_are_rehearsed_under_other_names() -> None:
+    """Objects and databases of a namespace that keeps its name would replace what lives."""
+    there = sealed(reference_sources())
+    here = {"provider": "ssh", "servers": [{"name": "k3s-mgr", "address": "192.0.2.10"}]}
+    of_docfast: dict[str, Any] = {
+        "only": ("manifests",),
+        "parts": ("docfast/Secret/a",),
+        "target": here,
+        "expires": OVER,
+    }
+    with pytest.raises(UsageError, match="--namespace docfast=NEW"):
+        wish(there, **of_docfast)
+    wanted = wish(there, **of_docfast, namespaces=(("docfast", "docfast-copy"),)).wanted
+    assert (wanted.mode, wanted.expires) == (PARTS, OVER)
+    database = f"database/{MAIN}/docfast"
+    with pytest.raises(UsageError, match="--namespace postgres=NEW"):
+        wish(there, only=(database,), target=here, expires=OVER)

@@ -91,7 +91,7 @@ def _make(api: Api, asked: WantedBalancer, wanted: Wanted) -> Raw:
     }
     if asked.private and wanted.network is not None:
         body["network"] = foundation.found(api, foundation.NETWORKS, wanted.network.name)["id"]
-    made = foundation.ensure(api, BALANCERS, asked.name, body, wanted.restore_id)
+    made = foundation.ensure(api, BALANCERS, asked.name, body, wanted)
     # The addresses come while it is made.
     return foundation.found(api, BALANCERS, made["name"])
 

@@ -10,6 +10,7 @@ from drkit.providers.port import PUT_BACK, REMOVED, Thing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from drkit.providers.hcloud.api import Api, Raw
 
@@ -43,6 +44,12 @@ def destroy(api: Api, restore_id: str) -> Iterator[Thing]:
         name = naming.remembered(raw["labels"])["name"]
         api.change(f"/servers/{raw['id']}", "server", name=name, labels=naming.unchanged(raw["labels"]))
         yield Thing("server", name, PUT_BACK)
+
+
+def outlived(api: Api, now: datetime) -> tuple[str, ...]:
+    """See ``Provider.outlived``."""
+    made = (api.all(f"/{each}", each, label_selector=naming.MADE_BY) for each in _ORDER)
+    return naming.outlived((raw["labels"] for listed in made for raw in listed), now)
 
 
 def _records(api: Api, restore_id: str) -> Iterator[Thing]:

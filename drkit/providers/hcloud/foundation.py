@@ -38,9 +38,9 @@ def lay(api: Api, wanted: Wanted) -> Iterator[Thing]:
                 raise ProviderFailed(f"there is no network {name}, and the backup does not know what it was like")
             yield thing(NETWORKS, network, wanted.restore_id)
         else:
-            yield thing(collection, ensure(api, collection, name, body, wanted.restore_id), wanted.restore_id)
+            yield thing(collection, ensure(api, collection, name, body, wanted), wanted.restore_id)
     for each in wanted.keys:
-        yield thing(KEYS, key(api, each, wanted.restore_id), wanted.restore_id)
+        yield thing(KEYS, key(api, each, wanted), wanted.restore_id)
 
 
 def _parts(wanted: Wanted) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -52,20 +52,20 @@ def _parts(wanted: Wanted) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield GROUPS, group, {"type": "spread"}
 
 
-def ensure(api: Api, collection: str, name: str, body: Mapping[str, Any], restore_id: str) -> Raw:
+def ensure(api: Api, collection: str, name: str, body: Mapping[str, Any], wanted: Wanted) -> Raw:
     """The thing of that name; made with ``body`` where it is not there."""
     found = api.named(collection, name)
     if found is None:
-        labels = naming.made(restore_id)
+        labels = naming.made(wanted.restore_id, expires=wanted.expires)
         found, started = api.make(collection, KINDS[collection], {**body, "name": name, "labels": labels})
         api.finish(started)
     return found
 
 
-def key(api: Api, wanted: SshKey, restore_id: str) -> Raw:
+def key(api: Api, asked: SshKey, wanted: Wanted) -> Raw:
     """The SSH key with that public half, under whatever name: the API takes none twice."""
-    same = (each for each in api.all(f"/{KEYS}", KEYS) if each["public_key"].split()[:2] == wanted.public_key.split())
-    return next(same, None) or ensure(api, KEYS, wanted.name, {"public_key": wanted.public_key}, restore_id)
+    same = (each for each in api.all(f"/{KEYS}", KEYS) if each["public_key"].split()[:2] == asked.public_key.split())
+    return next(same, None) or ensure(api, KEYS, asked.name, {"public_key": asked.public_key}, wanted)
 
 
 def found(api: Api, collection: str, name: str) -> Raw:

@@ -143,8 +143,8 @@ def _body(api: Api, wanted: Wanted, asked: WantedServer) -> dict[str, Any]:
     body: dict[str, Any] = {
         "name": asked.name,
         "image": asked.image,
-        "labels": naming.made(wanted.restore_id, asked.labels) | {naming.STANDS_FOR: asked.was},
-        "ssh_keys": [foundation.key(api, each, wanted.restore_id)["id"] for each in wanted.keys],
+        "labels": naming.made(wanted.restore_id, asked.labels, wanted.expires) | {naming.STANDS_FOR: asked.was},
+        "ssh_keys": [foundation.key(api, each, wanted)["id"] for each in wanted.keys],
         "public_net": public,
         "start_after_create": True,
     }

@@ -134,6 +134,12 @@ def newest(target: str) -> Journal | None:
     return Journal(journals[-1]) if journals else None
 
 
+def of(restore: str) -> Journal | None:
+    """The journal of a restore, to whichever target, where this machine began it."""
+    found = next((state.state_dir() / "restores").glob(f"*/{restore}.jsonl"), None)
+    return Journal(found) if found else None
+
+
 def recent(count: int) -> list[Journal]:
     """The journals that were begun last, of all targets, the newest first."""
     found = sorted((state.state_dir() / "restores").glob("*/*.jsonl"), key=lambda path: path.stem, reverse=True)
