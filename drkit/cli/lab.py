@@ -10,7 +10,7 @@ import typer
 
 from drkit.cli.common import JsonOption, exits, handled, reporter, show_json, table
 from drkit.lab.k3s.given import BINARY_VARIABLE, IMAGES_VARIABLE, given
-from drkit.lab.spec import MOST_AGENTS, MOST_SERVERS, Datastore, LabSpec
+from drkit.lab.spec import MOST_AGENTS, MOST_GIB, MOST_SERVERS, Datastore, LabSpec
 
 NameOption = Annotated[str, typer.Option("--name", help="Which lab: several can run beside each other.")]
 
@@ -53,6 +53,12 @@ def up(
             help="Its air-gap archive (k3s-airgap-images-….tar.zst), where no registry can be reached.",
         ),
     ] = None,
+    memory: Annotated[
+        int, typer.Option(help=f"GiB that each node has, up to {MOST_GIB}; 0: as much as this machine has.")
+    ] = 0,
+    disk: Annotated[
+        int, typer.Option(help="GiB of the disk that each node has for k3s; 0: as much as this machine has.")
+    ] = 0,
     workload: Annotated[
         bool, typer.Option("--workload", help="With a sample workload: PostgreSQL, PgBouncer, a web application.")
     ] = False,
@@ -60,7 +66,7 @@ def up(
 ) -> None:
     """Bring a lab up, or back up after a reboot. What it needs is pulled or built the first time."""
     real = given(k3s, k3s_images)
-    spec = LabSpec(name, servers, agents, datastore, "" if real is None else real.digest)
+    spec = LabSpec(name, servers, agents, datastore, "" if real is None else real.digest, memory, disk)
 
     from drkit.lab import engine
 

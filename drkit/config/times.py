@@ -1,4 +1,7 @@
-"""Times in ``drkit.yaml``: how long something is (``26h``), when something may be (``01:00-05:00 Europe/Berlin``)."""
+"""Times as people write them: how long something is (``26h``), when something may be (``01:00-05:00 Europe/Berlin``).
+
+The same lengths are understood in ``drkit.yaml``, in scenarios and in the settings of clusters.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LENGTH = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,6}})?) ?({'|'.join(_UNITS)})")
+_NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
+_PART = re.compile(rf"({_NUMBER}) ?({'|'.join(_UNITS)})")
+LENGTH = rf"{_NUMBER}|(?:{_NUMBER} ?(?:{'|'.join(_UNITS)}))+"
+"""What matches a length as text, wholly."""
 _LONGEST = 366 * 86400.0
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d) ?[-–] ?([01]\d|2[0-4]):([0-5]\d)(?: +(\S{1,64}))?")
 _MINUTES_OF_A_DAY = 24 * 60
@@ -68,17 +74,25 @@ def hours(value: Any) -> Hours:
     return Hours(begin, end, zone)
 
 
+def length(value: Any) -> float | None:
+    """How many seconds a number stands for, or a text such as ``15``, ``200ms``, ``1m30s``, ``7d``; None: for none."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str) or re.fullmatch(LENGTH, value) is None:
+        return None
+    parts = _PART.findall(value)
+    found = sum(float(amount) * _UNITS[unit] for amount, unit in parts) if parts else float(value)
+    # 0.3, as somebody wrote it, and not what 300 times a thousandth comes to.
+    return round(found, 6)
+
+
 def seconds(value: Any) -> float:
     """How many seconds a number, or a text such as ``90m``, ``26h`` or ``7d``, stands for.
 
     Raises:
         ValueError: it is neither, or not between 0 and a year.
     """
-    found: float | None = None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        found = float(value)
-    elif isinstance(value, str) and (match := _LENGTH.fullmatch(value)):
-        found = float(match[1]) * _UNITS[match[2]]
+    found = length(value)
     if found is None or not 0 <= found <= _LONGEST:
         raise ValueError("expected a time up to a year, in seconds or such as 90m, 26h, 7d")
     return found

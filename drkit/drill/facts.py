@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drkit.drill import lease, raw
+from drkit.cluster import fields
+from drkit.drill import lease
 from drkit.drill.look import BUDGET
 from drkit.drill.safety.backup import relied_on
 from drkit.drill.safety.facts import Backup, Budget, Facts, Member
 from drkit.drill.watch.views import owner
 from drkit.drill.whole import NODE, POD, VOTER
 from drkit.errors import DrkitError
-from drkit.posture.objects import selects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,9 +82,9 @@ def gather(  # noqa: PLR0913 - each is of another's making, and passed by name
 def members(nodes: Iterable[Object]) -> tuple[Member, ...]:
     """The members of the cluster's etcd, as its nodes say: k3s labels those that have one. Pure."""
     return tuple(
-        Member(raw.text(each, "metadata", "name"), _well(each))
+        Member(fields.text(each, "metadata", "name"), _well(each))
         for each in nodes
-        if _ETCD in raw.mapping(each, "metadata", "labels")
+        if _ETCD in fields.mapping(each, "metadata", "labels")
     )
 
 
@@ -93,29 +93,29 @@ def budget(thing: Object, pods: Iterable[Object]) -> Budget:
 
     In ``policy/v1`` a selector without conditions means all pods of the namespace, and none at all means none.
     """
-    namespace, spec = raw.text(thing, "metadata", "namespace"), raw.mapping(thing, "spec")
+    namespace, spec = fields.text(thing, "metadata", "namespace"), fields.mapping(thing, "spec")
     selector = spec.get("selector")
     where: dict[str, int] = {}
     for pod in pods if isinstance(selector, dict) else ():
-        node = raw.text(pod, "spec", "nodeName")
-        ours = raw.text(pod, "metadata", "namespace") == namespace and selects(
-            raw.mapping(spec, "selector"), raw.strings(pod, "metadata", "labels")
+        node = fields.text(pod, "spec", "nodeName")
+        ours = fields.text(pod, "metadata", "namespace") == namespace and fields.selects(
+            fields.mapping(spec, "selector"), fields.strings(pod, "metadata", "labels")
         )
         if ours and node and _evicted(pod):
             where[node] = where.get(node, 0) + 1
-    name = f"{namespace}/{raw.text(thing, 'metadata', 'name')}"
-    return Budget(name, raw.whole(thing, "status", "disruptionsAllowed"), where)
+    name = f"{namespace}/{fields.text(thing, 'metadata', 'name')}"
+    return Budget(name, fields.whole(thing, "status", "disruptionsAllowed"), where)
 
 
 def _evicted(pod: Object) -> bool:
     """Whether a drain would evict it: not what has ended, is going, or a daemon set's."""
-    going = raw.text(pod, "metadata", "deletionTimestamp") or raw.text(pod, "status", "phase") in _ENDED
+    going = fields.text(pod, "metadata", "deletionTimestamp") or fields.text(pod, "status", "phase") in _ENDED
     return not going and not owner(pod).startswith("DaemonSet/")
 
 
 def _well(node: Object) -> bool:
-    says = {raw.text(each, "type") for each in raw.listed(node, "status", "conditions")}
-    return raw.condition(node, "Ready") and (VOTER not in says or raw.condition(node, VOTER))
+    says = {fields.text(each, "type") for each in fields.items(node, "status", "conditions")}
+    return fields.condition(node, "Ready") and (VOTER not in says or fields.condition(node, VOTER))
 
 
 def _backup(catalogue: Callable[[], Catalogue], limit: float) -> Backup:

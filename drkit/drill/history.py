@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drkit.drill import raw
+from drkit.cluster import fields
 from drkit.state import state_dir
 
 if TYPE_CHECKING:
@@ -92,5 +92,5 @@ def _document(path: Path) -> Any:
 
 def _read(run: str, path: Path) -> Past | None:
     document = _document(path)
-    outcome = raw.text(document, "outcome")
-    return Past(run, raw.text(document, "cluster"), raw.text(document, "started"), outcome) if outcome else None
+    outcome = fields.text(document, "outcome")
+    return Past(run, fields.text(document, "cluster"), fields.text(document, "started"), outcome) if outcome else None

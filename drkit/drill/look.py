@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from drkit.cluster import fields
 from drkit.cluster.cnpg import ROOT
 from drkit.cluster.members import NODES
-from drkit.drill import raw, snapshot, whole
+from drkit.drill import snapshot, whole
 from drkit.errors import DrkitError, KubeRefused
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def taken(
         servers: the URLs of the kubeconfig's API servers.
     """
     own = [
-        each for each in found.get(SLICE, ()) if raw.text(each, "metadata", "labels", _SERVICE_LABEL) == _API_SERVICE
+        each for each in found.get(SLICE, ()) if fields.text(each, "metadata", "labels", _SERVICE_LABEL) == _API_SERVICE
     ]
     seen = snapshot.from_objects(
         found.get(whole.NODE, ()),

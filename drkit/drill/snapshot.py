@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from drkit.drill import raw
+from drkit.cluster import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -198,22 +198,22 @@ def _sorted(found: Iterable[Named]) -> tuple[Named, ...]:
 
 
 def _node(given: Object) -> Node:
-    labels = raw.strings(given, "metadata", "labels")
-    spec = raw.mapping(given, "spec")
+    labels = fields.strings(given, "metadata", "labels")
+    spec = fields.mapping(given, "spec")
     addresses = [
-        (raw.text(each, "type"), raw.text(each, "address"))
-        for each in raw.listed(given, "status", "addresses")
-        if raw.text(each, "type") in _ADDRESSES and raw.text(each, "address")
+        (fields.text(each, "type"), fields.text(each, "address"))
+        for each in fields.items(given, "status", "addresses")
+        if fields.text(each, "type") in _ADDRESSES and fields.text(each, "address")
     ]
-    ranges = [each for each in raw.listed(spec, "podCIDRs") if isinstance(each, str)]
+    ranges = [each for each in fields.items(spec, "podCIDRs") if isinstance(each, str)]
     return Node(
-        raw.text(given, "metadata", "name"),
+        fields.text(given, "metadata", "name"),
         tuple(sorted(label.removeprefix(_ROLE) for label in labels if label.startswith(_ROLE))),
         tuple(address for _, address in sorted(addresses, key=lambda each: _ADDRESSES.index(each[0]))),
-        raw.condition(given, "Ready"),
+        fields.condition(given, "Ready"),
         not spec.get("unschedulable"),
-        tuple(ranges or filter(None, [raw.text(spec, "podCIDR")])),
-        raw.text(given, "status", "nodeInfo", "kubeletVersion"),
+        tuple(ranges or filter(None, [fields.text(spec, "podCIDR")])),
+        fields.text(given, "status", "nodeInfo", "kubeletVersion"),
     )
 
 
@@ -221,16 +221,15 @@ _ADDRESSES = ("InternalIP", "ExternalIP")
 
 
 def _pod(given: Object) -> Pod:
-    going = (
-        bool(raw.mapping(given, "metadata").get("deletionTimestamp")) or raw.text(given, "status", "phase") in _ENDED
-    )
+    ended = fields.text(given, "status", "phase") in _ENDED
+    going = ended or bool(fields.mapping(given, "metadata").get("deletionTimestamp"))
     return Pod(
-        raw.text(given, "metadata", "namespace"),
-        "" if going else raw.text(given, "metadata", "name"),
-        raw.text(given, "spec", "nodeName"),
-        raw.condition(given, "Ready"),
-        raw.strings(given, "metadata", "labels"),
-        raw.text(given, "status", "podIP"),
+        fields.text(given, "metadata", "namespace"),
+        "" if going else fields.text(given, "metadata", "name"),
+        fields.text(given, "spec", "nodeName"),
+        fields.condition(given, "Ready"),
+        fields.strings(given, "metadata", "labels"),
+        fields.text(given, "status", "podIP"),
     )
 
 
@@ -238,44 +237,44 @@ _ENDED = frozenset({"Succeeded", "Failed"})
 
 
 def _postgres(given: Object, pods: Iterable[Object]) -> Postgres:
-    namespace, name = raw.text(given, "metadata", "namespace"), raw.text(given, "metadata", "name")
-    primary, target = raw.text(given, "status", "currentPrimary"), raw.text(given, "status", "targetPrimary")
+    namespace, name = fields.text(given, "metadata", "namespace"), fields.text(given, "metadata", "name")
+    primary, target = fields.text(given, "status", "currentPrimary"), fields.text(given, "status", "targetPrimary")
     instances = sorted(
-        raw.text(pod, "metadata", "name")
+        fields.text(pod, "metadata", "name")
         for pod in pods
-        if raw.text(pod, "metadata", "namespace") == namespace
+        if fields.text(pod, "metadata", "namespace") == namespace
         # Its poolers' pods have the label as well.
-        and raw.strings(pod, "metadata", "labels").get(_CLUSTER_LABEL) == name
-        and not raw.strings(pod, "metadata", "labels").get(POOLER_LABEL)
-        and not any(raw.text(each, "kind") == "Job" for each in raw.listed(pod, "metadata", "ownerReferences"))
+        and fields.strings(pod, "metadata", "labels").get(_CLUSTER_LABEL) == name
+        and not fields.strings(pod, "metadata", "labels").get(POOLER_LABEL)
+        and not any(fields.text(each, "kind") == "Job" for each in fields.items(pod, "metadata", "ownerReferences"))
     )
     return Postgres(
         namespace,
         name,
         primary if primary == target else "",
         tuple(filter(None, instances)),
-        raw.whole(given, "spec", "instances") or 1,
-        raw.whole(given, "status", "readyInstances"),
+        fields.whole(given, "spec", "instances") or 1,
+        fields.whole(given, "status", "readyInstances"),
     )
 
 
 def _pooler(given: Object) -> Pooler:
     return Pooler(
-        raw.text(given, "metadata", "namespace"),
-        raw.text(given, "metadata", "name"),
-        raw.text(given, "spec", "cluster", "name"),
-        raw.text(given, "spec", "type") or "rw",
+        fields.text(given, "metadata", "namespace"),
+        fields.text(given, "metadata", "name"),
+        fields.text(given, "spec", "cluster", "name"),
+        fields.text(given, "spec", "type") or "rw",
     )
 
 
 def _service(given: Object) -> Service:
-    address = raw.text(given, "spec", "clusterIP")
+    address = fields.text(given, "spec", "clusterIP")
     return Service(
-        raw.text(given, "metadata", "namespace"),
-        raw.text(given, "metadata", "name") if address not in {"", "None"} else "",
+        fields.text(given, "metadata", "namespace"),
+        fields.text(given, "metadata", "name") if address not in {"", "None"} else "",
         address,
-        tuple(filter(None, (raw.whole(each, "port") for each in raw.listed(given, "spec", "ports")))),
-        raw.strings(given, "metadata", "labels"),
+        tuple(filter(None, (fields.whole(each, "port") for each in fields.items(given, "spec", "ports")))),
+        fields.strings(given, "metadata", "labels"),
     )
 
 
@@ -284,14 +283,14 @@ def _api(slices: Iterable[Object]) -> tuple[str, ...]:
     found = set()
     for each in slices:
         if (
-            raw.text(each, "metadata", "namespace"),
-            raw.strings(each, "metadata", "labels").get(_SLICE_LABEL),
+            fields.text(each, "metadata", "namespace"),
+            fields.strings(each, "metadata", "labels").get(_SLICE_LABEL),
         ) != _API_SERVICE:
             continue
-        ports = [port for port in (raw.whole(one, "port") for one in raw.listed(each, "ports")) if port]
-        for endpoint in raw.listed(each, "endpoints"):
+        ports = [port for port in (fields.whole(one, "port") for one in fields.items(each, "ports")) if port]
+        for endpoint in fields.items(each, "endpoints"):
             addresses = [
-                address for address in raw.listed(endpoint, "addresses") if isinstance(address, str) and address
+                address for address in fields.items(endpoint, "addresses") if isinstance(address, str) and address
             ]
             found |= {at(address, port) for address in addresses for port in ports}
     return tuple(sorted(found))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drkit.drill import raw, whole
+from drkit.cluster import fields
+from drkit.drill import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +26,9 @@ def stand_ins(found: Mapping[str, Sequence[Object]]) -> tuple[str, ...]:
 
 
 def _named(thing: Object) -> str:
-    return f"{raw.text(thing, 'metadata', 'namespace')}/{raw.text(thing, 'metadata', 'name')}"
+    return f"{fields.text(thing, 'metadata', 'namespace')}/{fields.text(thing, 'metadata', 'name')}"
 
 
 def _says_so(thing: Object) -> bool:
-    labels = raw.strings(thing, "metadata", "labels")
-    return any(_WORD in word for word in (raw.text(thing, "metadata", "name"), *labels.values()))
+    labels = fields.strings(thing, "metadata", "labels")
+    return any(_WORD in word for word in (fields.text(thing, "metadata", "name"), *labels.values()))

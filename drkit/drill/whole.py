@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from drkit.clock import from_text
-from drkit.drill import raw
+from drkit.cluster import fields
 from drkit.providers.port import HEALTHY as TARGET_HEALTHY
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _missing(objects: Mapping[str, Sequence[Object]], expected: Mapping[str, Seq
 
 
 def _who(kind: str, thing: Object) -> str:
-    namespace, name = raw.text(thing, "metadata", "namespace"), raw.text(thing, "metadata", "name")
+    namespace, name = fields.text(thing, "metadata", "namespace"), fields.text(thing, "metadata", "name")
     called = {NODE: "node", POD: "pod", CLUSTER: "PostgreSQL cluster"}.get(kind, kind)
     return f"{called} {namespace}/{name}" if namespace else f"{called} {name}"
 
@@ -102,7 +102,7 @@ def _of(kind: str, thing: Object, now: datetime) -> str:
         case "Cluster":
             return _cluster(thing)
         case "DaemonSet":
-            return _ready(thing, raw.whole(thing, "status", "desiredNumberScheduled"), "numberReady")
+            return _ready(thing, fields.whole(thing, "status", "desiredNumberScheduled"), "numberReady")
         case "Deployment":
             return _ready(thing, _replicas(thing), "readyReplicas") or _rolled_out(thing)
         case _:
@@ -110,16 +110,16 @@ def _of(kind: str, thing: Object, now: datetime) -> str:
 
 
 def _node(thing: Object) -> str:
-    if not raw.condition(thing, "Ready"):
+    if not fields.condition(thing, "Ready"):
         return "is not ready"
-    if raw.mapping(thing, "spec").get("unschedulable"):
+    if fields.mapping(thing, "spec").get("unschedulable"):
         return "is cordoned"
-    says = {raw.text(each, "type") for each in raw.listed(thing, "status", "conditions")}
-    return "is no voting member of etcd" if VOTER in says and not raw.condition(thing, VOTER) else ""
+    says = {fields.text(each, "type") for each in fields.items(thing, "status", "conditions")}
+    return "is no voting member of etcd" if VOTER in says and not fields.condition(thing, VOTER) else ""
 
 
 def _pod(thing: Object, now: datetime) -> str:
-    until = raw.text(thing, "metadata", "deletionTimestamp")
+    until = fields.text(thing, "metadata", "deletionTimestamp")
     try:
         late = bool(until) and now > from_text(until) + _STUCK
     except (ValueError, OverflowError):
@@ -128,28 +128,28 @@ def _pod(thing: Object, now: datetime) -> str:
 
 
 def _cluster(thing: Object) -> str:
-    ready, wanted = raw.whole(thing, "status", "readyInstances"), raw.whole(thing, "spec", "instances") or 1
-    phase = raw.text(thing, "status", "phase") or "unknown"
-    primary, target = raw.text(thing, "status", "currentPrimary"), raw.text(thing, "status", "targetPrimary")
+    ready, wanted = fields.whole(thing, "status", "readyInstances"), fields.whole(thing, "spec", "instances") or 1
+    phase = fields.text(thing, "status", "phase") or "unknown"
+    primary, target = fields.text(thing, "status", "currentPrimary"), fields.text(thing, "status", "targetPrimary")
     if phase != HEALTHY or ready != wanted:
         return f"is not healthy: {phase}, {ready} of {wanted} ready"
     return "" if primary == target else f"changes its primary from {primary} to {target}"
 
 
 def _replicas(thing: Object) -> int:
-    wanted: Any = raw.mapping(thing, "spec").get("replicas")
+    wanted: Any = fields.mapping(thing, "spec").get("replicas")
     return wanted if isinstance(wanted, int) else 1
 
 
 def _ready(thing: Object, wanted: int, counted: str) -> str:
-    ready = raw.whole(thing, "status", counted)
+    ready = fields.whole(thing, "status", counted)
     if ready < wanted:
         return f"has {ready} of {wanted} pods ready"
-    seen = raw.whole(thing, "status", "observedGeneration") >= raw.whole(thing, "metadata", "generation")
+    seen = fields.whole(thing, "status", "observedGeneration") >= fields.whole(thing, "metadata", "generation")
     return "" if seen else "was changed, and nobody has seen that yet"
 
 
 def _rolled_out(thing: Object) -> str:
-    updated, wanted = raw.whole(thing, "status", "updatedReplicas"), _replicas(thing)
-    paused = raw.mapping(thing, "spec").get("paused")
+    updated, wanted = fields.whole(thing, "status", "updatedReplicas"), _replicas(thing)
+    paused = fields.mapping(thing, "spec").get("paused")
     return "" if paused or updated >= wanted else f"is being rolled out: {updated} of {wanted} pods are new"

@@ -21,7 +21,7 @@ from drkit.errors import DrkitError
 from drkit.lab.engine import LABEL
 from drkit.lab.spec import Datastore, LabSpec
 from drkit.lab.subnet import choose
-from drkit.lab.topology import Role, Topology, full_name, topology
+from drkit.lab.topology import DISK_VARIABLE, Role, Topology, full_name, topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -58,7 +58,15 @@ def find(engine: DockerClient, lab: str) -> Topology | None:
     if network is None:
         return None
     wanted = json.loads(network.attrs["Labels"][SPEC_LABEL])
-    spec = LabSpec(lab, wanted["servers"], wanted["agents"], Datastore(wanted["datastore"]), wanted.get("k3s", ""))
+    spec = LabSpec(
+        lab,
+        wanted["servers"],
+        wanted["agents"],
+        Datastore(wanted["datastore"]),
+        wanted.get("k3s", ""),
+        wanted.get("memory", 0),
+        wanted.get("disk", 0),
+    )
     return topology(spec, IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"]))
 
 
@@ -81,6 +89,8 @@ def make_network(engine: DockerClient, spec: LabSpec, directory: Path) -> Topolo
         "agents": spec.agents,
         "datastore": str(spec.datastore),
         "k3s": spec.k3s,
+        "memory": spec.memory,
+        "disk": spec.disk,
     }
     labels = {LABEL: spec.name, SPEC_LABEL: json.dumps(wanted), DIRECTORY_LABEL: str(directory)}
     return topology(spec, create_network(engine, full_name(spec.name), labels))
@@ -150,6 +160,11 @@ def make(
         security_opt=list(wanted.security_options),
         # A node sees its own cgroups alone, as a machine does.
         cgroupns="private" if wanted.role.is_node else None,
+        environment={DISK_VARIABLE: str(wanted.disk)} if wanted.disk else None,
+        device_cgroup_rules=list(wanted.devices),
+        # Neither more in swap.
+        mem_limit=wanted.memory or None,
+        memswap_limit=wanted.memory or None,
     )
 
 

@@ -11,6 +11,7 @@ from drkit.errors import UsageError
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]|[a-z]")
 MOST_SERVERS = 9
 MOST_AGENTS = 50
+MOST_GIB = 4096
 
 
 class Datastore(StrEnum):
@@ -31,6 +32,8 @@ class LabSpec:
         agents: how many without it.
         datastore: where the cluster keeps its objects.
         k3s: names the real k3s that was given; empty where the nodes run the stand-in.
+        memory: GiB that each node has; 0 for as much as this machine has.
+        disk: GiB that k3s's directory of each node has; 0 for as much as this machine has.
 
     Raises:
         UsageError: there can be no such lab.
@@ -41,6 +44,8 @@ class LabSpec:
     agents: int = 2
     datastore: Datastore = Datastore.ETCD
     k3s: str = ""
+    memory: int = 0
+    disk: int = 0
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -58,10 +63,18 @@ class LabSpec:
                 "SQLite is one server's own file, and more than one server cannot share it",
                 "--servers 1, or --datastore etcd",
             )
+        if not (0 <= self.memory <= MOST_GIB and 0 <= self.disk <= MOST_GIB):
+            raise UsageError(
+                f"nodes with {self.memory} GiB of memory and a disk of {self.disk} GiB cannot be made",
+                f"1 to {MOST_GIB} GiB, or 0 for as much as this machine has",
+            )
 
     def __str__(self) -> str:
         k3s = f"the k3s {self.k3s} that was given" if self.k3s else "the stand-in for k3s"
-        return f"{self.servers} servers, {self.agents} agents, {self.datastore}, and {k3s}"
+        bounds = [f"{self.memory} GiB of memory"] if self.memory else []
+        bounds += [f"a disk of {self.disk} GiB"] if self.disk else []
+        each = f", each node with {' and '.join(bounds)}" if bounds else ""
+        return f"{self.servers} servers, {self.agents} agents, {self.datastore}, and {k3s}{each}"
 
     def server_names(self) -> tuple[str, ...]:
         """The names of the nodes that run the control plane; the first one founds the cluster."""

@@ -27,6 +27,13 @@ CAPABILITIES = (
 them (SYS_RESOURCE in many virtual machines), Docker 20.10 refuses BPF, PERFMON and CHECKPOINT_RESTORE, and SYS_TIME
 would set the host's clock."""
 
+DISK_VARIABLE = "LAB_DISK_GIB"
+"""Tells a node's first process how large a disk is to lie below ``/var/lib/rancher``."""
+_TUN = ("c 10:200 rwm",)
+_LOOPS = ("c 10:237 rwm", "b 7:* rwm")
+"""What makes a network of a program, and a disk of a file: ``/dev/net/tun``; ``/dev/loop-control`` and ``/dev/loop*``.
+Source: devices.txt, Linux."""
+
 BOX_PORT = 23
 SSH_PORT = 22
 DNS_PORT = 53
@@ -82,6 +89,10 @@ class Container:
     volumes: Mapping[str, str]
     """The name of each volume, and where it is mounted."""
     labels: Mapping[str, str]
+    memory: int = 0
+    """How many bytes of memory it has; 0 for as much as this machine has."""
+    disk: int = 0
+    """How many GiB the disk of k3s's directory has; 0 for as much as this machine has."""
 
     @property
     def tmpfs(self) -> Mapping[str, str]:
@@ -92,6 +103,11 @@ class Container:
     def capabilities(self) -> tuple[str, ...]:
         """The rights it needs beyond Docker's default."""
         return CAPABILITIES if self.role.is_node else ()
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that it may use beyond Docker's default; lab-init makes their files."""
+        return (*_TUN, *(_LOOPS if self.disk else ())) if self.role.is_node else ()
 
     @property
     def security_options(self) -> tuple[str, ...]:
@@ -143,7 +159,7 @@ def full_name(lab: str, *more: str) -> str:
 
 def topology(spec: LabSpec, subnet: IPv4Network) -> Topology:
     """The lab that ``spec`` asks for, on ``subnet`` (a /24)."""
-    return Topology(spec, subnet, tuple(_container(spec.name, subnet, *member) for member in _members(spec)))
+    return Topology(spec, subnet, tuple(_container(spec, subnet, *member) for member in _members(spec)))
 
 
 def images(spec: LabSpec) -> list[str]:
@@ -170,6 +186,7 @@ def beside(lab: Topology, role: Role, member: str, address: str, key: str, label
         address=address,
         volumes={full_name(name, member, key, part): path for part, path in _STATE.get(role, {}).items()},
         labels={**labels, LABEL: name, ROLE_LABEL: str(role), MEMBER_LABEL: member},
+        **_bounds(lab.spec, role),
     )
 
 
@@ -182,7 +199,8 @@ def _members(spec: LabSpec) -> list[tuple[Role, str, int]]:
     return members
 
 
-def _container(lab: str, subnet: IPv4Network, role: Role, member: str, number: int) -> Container:
+def _container(spec: LabSpec, subnet: IPv4Network, role: Role, member: str, number: int) -> Container:
+    lab = spec.name
     return Container(
         name=full_name(lab, member),
         member=member,
@@ -190,4 +208,9 @@ def _container(lab: str, subnet: IPv4Network, role: Role, member: str, number: i
         address=str(subnet[_HOST_PART[role] + number]),
         volumes={full_name(lab, member, part): path for part, path in _STATE.get(role, {}).items()},
         labels={LABEL: lab, ROLE_LABEL: str(role), MEMBER_LABEL: member},
+        **_bounds(spec, role),
     )
+
+
+def _bounds(spec: LabSpec, role: Role) -> dict[str, int]:
+    return {"memory": spec.memory * 2**30, "disk": spec.disk} if role.is_node else {}

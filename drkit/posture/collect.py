@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from drkit.cluster import cnpg
+from drkit.cluster import fields as at
 from drkit.cluster.server import InPod
 from drkit.config import secrets
 from drkit.config.model import DsnDatabase
@@ -16,7 +17,6 @@ from drkit.drill import history
 from drkit.errors import ConfigurationError, DrkitError, NoRepository, SourceFailed
 from drkit.points import catalogue as catalogues
 from drkit.posture import facts, harden, kept
-from drkit.posture import objects as at
 from drkit.posture.drift import FORBIDDEN
 from drkit.posture.drilled import drilled
 from drkit.posture.servers import with_servers

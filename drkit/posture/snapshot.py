@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

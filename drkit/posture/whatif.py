@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from drkit.config.times import length
 from drkit.errors import UsageError
-from drkit.posture.objects import duration
 from drkit.posture.settings import Check, NodeLoss, Setting, Settings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def what_if(settings: Settings, wished: str) -> Settings:
     changed = settings
     for pair in filter(None, (each.strip() for each in wished.split(","))):
         key, equals, written = (part.strip() for part in pair.partition("="))
-        value = duration(written)
+        value = length(written)
         if not equals or value is None:
             raise UsageError(f"--what-if {pair!r} is not understood", "write it as in lb.interval=3s,node.grace=16s")
         if key not in KEYS:

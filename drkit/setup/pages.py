@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from drkit.drill import raw
+from drkit.cluster import fields
 from drkit.setup.found import Page
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def urls(ingresses: Iterable[Object]) -> tuple[str, ...]:
     """An address for each host that an Ingress names, by name; wildcards and what is no host's name apart. Pure."""
     found = set()
     for each in ingresses:
-        encrypted = {host for entry in raw.listed(each, "spec", "tls") for host in raw.listed(entry, "hosts")}
-        for rule in raw.listed(each, "spec", "rules"):
-            host = raw.text(rule, "host")
+        encrypted = {host for entry in fields.items(each, "spec", "tls") for host in fields.items(entry, "hosts")}
+        for rule in fields.items(each, "spec", "rules"):
+            host = fields.text(rule, "host")
             if host and all(part.replace("-", "").isalnum() and part.isascii() for part in host.split(".")):
                 found.add(f"{'https' if host in encrypted else 'http'}://{host}/")
     return tuple(sorted(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from drkit.drill import raw
+from drkit.cluster import fields
 from drkit.setup.found import Project
 
 if TYPE_CHECKING:
@@ -28,34 +28,34 @@ def of_cluster(project: hetzner.Project, machines: Sequence[Machine]) -> Project
     ours = [
         each
         for each in project.get("servers", [])
-        if raw.text(each, "name") in names or raw.text(each, "public_net", "ipv4", "ip") in addresses
+        if fields.text(each, "name") in names or fields.text(each, "public_net", "ipv4", "ip") in addresses
     ]
     if not ours:
         return None
-    ids = {raw.whole(each, "id") for each in ours}
+    ids = {fields.whole(each, "id") for each in ours}
     balancer = _one([each for each in project.get("load_balancers", []) if ids & _targets(each)])
-    networks = {raw.whole(net, "network") for each in ours for net in raw.listed(each, "private_net")}
-    network = _one([each for each in project.get("networks", []) if raw.whole(each, "id") in networks])
+    networks = {fields.whole(net, "network") for each in ours for net in fields.items(each, "private_net")}
+    network = _one([each for each in project.get("networks", []) if fields.whole(each, "id") in networks])
     return Project(
-        server_type=_most(raw.text(each, "server_type", "name") for each in ours),
+        server_type=_most(fields.text(each, "server_type", "name") for each in ours),
         location=_most(_location(each) for each in ours),
-        image=_most(raw.text(each, "image", "name") for each in ours),
-        load_balancer=raw.text(balancer, "name"),
-        balancer_address=raw.text(balancer, "public_net", "ipv4", "ip"),
-        network=raw.text(network, "name"),
-        zones=tuple(sorted(name for each in project.get("zones", []) if (name := raw.text(each, "name")))),
+        image=_most(fields.text(each, "image", "name") for each in ours),
+        load_balancer=fields.text(balancer, "name"),
+        balancer_address=fields.text(balancer, "public_net", "ipv4", "ip"),
+        network=fields.text(network, "name"),
+        zones=tuple(sorted(name for each in project.get("zones", []) if (name := fields.text(each, "name")))),
     )
 
 
 def _targets(balancer: Any) -> set[int]:
     """The servers that a load balancer leads to, those that a label selector chose included."""
-    named = [target for each in raw.listed(balancer, "targets") for target in (each, *raw.listed(each, "targets"))]
-    return {raw.whole(each, _PER_SERVER, "id") for each in named} - {0}
+    named = [target for each in fields.items(balancer, "targets") for target in (each, *fields.items(each, "targets"))]
+    return {fields.whole(each, _PER_SERVER, "id") for each in named} - {0}
 
 
 def _location(server: Any) -> str:
     """The API once named it below the data centre alone."""
-    return raw.text(server, "location", "name") or raw.text(server, "datacenter", "location", "name")
+    return fields.text(server, "location", "name") or fields.text(server, "datacenter", "location", "name")
 
 
 def _one(found: list[Any]) -> Any:

@@ -61,14 +61,17 @@ def test_midnight_is_that_of_the_time_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(15, 15), (0.5, 0.5), ("200ms", 0.2), ("90 m", 5400), ("26h", 93600), ("7d", 604800)]
+    ("value", "expected"),
+    [(15, 15), (0.5, 0.5), ("15", 15), ("200ms", 0.2), ("90 m", 5400), ("1m30s", 90), ("26h", 93600), ("7d", 604800)],
 )
 def test_lengths_are_understood(value: object, expected: float) -> None:
-    """Numbers are seconds; texts have a unit."""
+    """Numbers are seconds; texts may have units, as Go writes them too."""
     assert seconds(value) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("value", ["", "26", "h", "-1h", -1, True, None, "1e3s", "999999999d", float("nan")])
+@pytest.mark.parametrize(
+    "value", ["", "h", "26x", "1h and 5m", "-1h", -1, True, None, "1e3s", "999999999d", float("nan")]
+)
 def test_what_is_no_length_is_refused(value: object) -> None:
     """Everything else is said to be none, with an example."""
     with pytest.raises(ValueError, match="26h"):

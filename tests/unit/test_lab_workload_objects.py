@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -15,6 +16,7 @@ from drkit.lab.topology import Topology, topology
 from drkit.lab.workload import health, images, manifests, real
 from drkit.lab.workload.ingress import haproxy
 
+NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 NAMES = {
     POSTGRES: "lab/postgresql:17-a",
     images.CNPG: "lab/cnpg-stand-in:b",
@@ -66,7 +68,7 @@ def test_pods_run_on_the_agents_where_there_are_enough(servers: int, agents: int
 
 def test_health_names_what_is_not_there() -> None:
     """Nothing at all is not healthy; each thing that is missing is named."""
-    said = health.problems([])
+    said = health.problems([], NOW)
     assert "there is no operator for PostgreSQL" in said
     assert "Cluster postgres/main-db is not there" in said
 
@@ -77,11 +79,21 @@ def test_a_changed_deployment_is_not_healthy_before_it_was_seen() -> None:
         "kind": "Deployment",
         "metadata": {"namespace": "docfast", "name": "docfast", "generation": 2},
         "spec": {"replicas": 2},
-        "status": {"readyReplicas": 2, "observedGeneration": 1},
+        "status": {"readyReplicas": 2, "updatedReplicas": 2, "observedGeneration": 1},
     }
-    assert any("docfast/docfast has 2 of 2" in line for line in health.problems([deployment]))
-    deployment["status"] = {"readyReplicas": 2, "observedGeneration": 2}
-    assert not any("docfast/docfast " in line for line in health.problems([deployment]))
+    assert any("docfast/docfast was changed" in line for line in health.problems([deployment], NOW))
+    deployment["status"] = {"readyReplicas": 2, "updatedReplicas": 2, "observedGeneration": 2}
+    assert not any("docfast/docfast " in line for line in health.problems([deployment], NOW))
+
+
+def test_an_ingress_on_no_node_is_not_healthy() -> None:
+    """A daemon set that has not been given to any node yet has all pods that it wants, and serves nobody."""
+    ingress = {
+        "kind": "DaemonSet",
+        "metadata": {"namespace": "kube-system", "name": "ingress-stand-in", "generation": 1},
+        "status": {"observedGeneration": 1, "desiredNumberScheduled": 0},
+    }
+    assert "the ingress was given to no node yet" in health.problems([ingress], NOW)
 
 
 def test_the_longest_path_is_tried_first() -> None:

@@ -31,6 +31,15 @@ STAYS: Final = "/var/lib/drkit-drill"
 """Below it is a file for each thing that a reboot does not take away; it holds the thing's path."""
 PREFIX: Final = "drkit-drill-"
 """What the names of units and files begin with."""
+HOLDER: Final = "-holds"
+"""What the names of units end with whose program is a fault's effect."""
+END: Final = """
+systemctl kill --signal=KILL {unit} 2>/dev/null
+systemctl stop {unit} 2>/dev/null
+systemctl reset-failed {unit} 2>/dev/null
+! systemctl is-active --quiet {unit}
+"""
+"""The body of a shell function that ends such a unit, and is content where there is none."""
 
 _NEEDED = ("flock", "systemd-run", "systemctl")
 _QUICK_SECONDS = 30.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from drkit.drill.faults import armed, nft, notes
 from drkit.drill.faults.drain import ANNOTATION, UNCORDONED
 from drkit.drill.faults.fill_disk import SUFFIX
-from drkit.drill.faults.slow_network import HANDLE
+from drkit.drill.faults.netem import HANDLE
 from drkit.drill.faults.upgrade_k3s import OLD, PUT_BACK
 from drkit.errors import DrkitError
 from drkit.process import tail
@@ -38,7 +38,7 @@ systemctl list-units --all --plain --no-legend '{armed.PREFIX}*' 2>/dev/null | w
     systemctl kill --signal=KILL "$unit" 2>/dev/null
     systemctl stop "$unit" 2>/dev/null
     systemctl reset-failed "$unit" 2>/dev/null
-    case $unit in *-holds.service) echo "$unit is stopped" ;; esac
+    case $unit in *{armed.HOLDER}.service) echo "$unit is stopped" ;; esac
 done
 nft list tables 2>/dev/null | while read -r _ family name; do
     case $name in {nft.TABLE}*) nft delete table "$family" "$name" && echo "table $name is gone" ;; esac

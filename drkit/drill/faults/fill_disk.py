@@ -32,8 +32,10 @@ case $kind in
         [ $((free - leave)) -lt $((available / 2)) ] || echo "$path is in memory, and would take more than half of it"
         ;;
     *)
-        if systemd-detect-virt --quiet --container; then
-            echo "it is a container, and the disk of $path is the whole machine's: give it a tmpfs there"
+        source=$(df --output=source "$path" | tail -n 1)
+        if systemd-detect-virt --quiet --container && [ "${source#/dev/loop}" = "$source" ]; then
+            echo "it is a container, and the disk of $path is the whole machine's: give it one of its own there" \
+                "(drkit lab up --disk)"
         fi
         ;;
 esac

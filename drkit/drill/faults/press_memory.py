@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from drkit.drill.faults.means import Means
     from drkit.drill.values import Injection
 
-_HOLDER = "-holds"
 # What is left is the least of what the machine has, and what its own control group may have (containers).
 _LEFT = """
 left() {
@@ -37,7 +36,8 @@ left() {
 _LOOK = """
 if systemd-detect-virt --quiet --container; then
     left >/dev/null
-    [ "$bounded" ] || echo "it is a container, and its memory is the whole machine's: give it a bound"
+    [ "$bounded" ] || echo "it is a container, and its memory is the whole machine's: give it a bound" \
+        "(drkit lab up --memory)"
 fi
 [ "$(left)" -gt "$1" ] || echo "it has $(left) bytes left already"
 """
@@ -51,12 +51,6 @@ systemd-run --unit "$2" --description "drkit drill: holds memory" --quiet --coll
     /bin/sh -c '{ head -c "$1" /dev/zero; exec sleep infinity; } | tail' sh "$size" || exit 1
 echo "$size"
 """
-_UNDO = """
-systemctl kill --signal=KILL {unit} 2>/dev/null
-systemctl stop {unit} 2>/dev/null
-systemctl reset-failed {unit} 2>/dev/null
-! systemctl is-active --quiet {unit}
-"""
 _SEEN = 'systemctl is-active --quiet "$1" && left; exit 0'
 
 
@@ -69,7 +63,7 @@ class PressMemory(NodeFault):
     def __init__(self, injection: Injection, means: Means, number: int) -> None:
         super().__init__(injection, means, number)
         self._leave = int(self.options["leave_bytes"])
-        self._unit = f"{self.armed.unit}{_HOLDER}.service"
+        self._unit = f"{self.armed.unit}{armed.HOLDER}.service"
         self._seconds = 0.0
 
     def impossible(self) -> str:
@@ -83,7 +77,7 @@ class PressMemory(NodeFault):
 
     def undoing(self) -> str:
         """See ``NodeFault``."""
-        return _UNDO.format(unit=self._unit)
+        return armed.END.format(unit=self._unit)
 
     def inject(self) -> str:
         """See ``Fault.inject``."""

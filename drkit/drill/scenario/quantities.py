@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-_TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+from drkit.config.times import LENGTH, length
+
 _SIZES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
-_TIME = re.compile(rf"({_NUMBER}) ?({'|'.join(_TIMES)})")
 _SIZE = re.compile(rf"([0-9]{{1,15}}) ?({'|'.join(_SIZES)})")
 LONGEST_SECONDS = 86400.0
 LARGEST_BYTES = 2**50
@@ -22,15 +21,10 @@ def seconds(value: Any) -> float:
     Raises:
         ValueError: it is neither, or not between 0 and a day.
     """
-    found: float | None = None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        found = float(value)
-    elif isinstance(value, str) and (match := _TIME.fullmatch(value)):
-        found = float(match[1]) * _TIMES[match[2]]
+    found = length(value)
     if found is None or not 0 <= found <= LONGEST_SECONDS:
         raise ValueError("expected a time up to a day, in seconds or such as 15s, 200ms, 2m")
-    # 0.3, as somebody wrote it, and not what 300 times a thousandth comes to.
-    return round(found, 6)
+    return found
 
 
 def whole_bytes(value: Any) -> int:
@@ -58,7 +52,7 @@ def _more_than_nothing(value: float) -> float:
 _TIME_SCHEMA = {
     "anyOf": [
         {"type": "number", "minimum": 0, "maximum": LONGEST_SECONDS},
-        {"type": "string", "pattern": f"^{_TIME.pattern}$"},
+        {"type": "string", "pattern": f"^(?:{LENGTH})$"},
     ]
 }
 _SIZE_SCHEMA = {

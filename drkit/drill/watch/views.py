@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from drkit.clock import from_text, to_text
-from drkit.drill import raw
+from drkit.cluster import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,36 +109,36 @@ def node(thing: Object) -> NodeView:
     """A Node object."""
     return NodeView(
         _named(thing),
-        ready=raw.condition(thing, "Ready"),
+        ready=fields.condition(thing, "Ready"),
         since=_since(thing),
         taints=frozenset(
-            (f"{raw.text(each, 'key')}:{raw.text(each, 'effect')}", raw.text(each, "timeAdded"))
-            for each in raw.listed(thing, "spec", "taints")
+            (f"{fields.text(each, 'key')}:{fields.text(each, 'effect')}", fields.text(each, "timeAdded"))
+            for each in fields.items(thing, "spec", "taints")
         ),
     )
 
 
 def pod(thing: Object) -> PodView:
     """A Pod object."""
-    leaving = raw.text(thing, "metadata", "deletionTimestamp")
+    leaving = fields.text(thing, "metadata", "deletionTimestamp")
     return PodView(
         _named(thing),
-        raw.text(thing, "metadata", "uid"),
-        raw.text(thing, "spec", "nodeName"),
-        ready=raw.condition(thing, "Ready"),
+        fields.text(thing, "metadata", "uid"),
+        fields.text(thing, "spec", "nodeName"),
+        ready=fields.condition(thing, "Ready"),
         since=_since(thing),
         owner=owner(thing),
         leaving=bool(leaving),
-        asked=_asked(leaving, raw.whole(thing, "metadata", "deletionGracePeriodSeconds")),
+        asked=_asked(leaving, fields.whole(thing, "metadata", "deletionGracePeriodSeconds")),
     )
 
 
 def owner(thing: Object) -> str:
     """The workload that an object names as its controller; that of a ReplicaSet is its Deployment."""
-    owners = raw.listed(thing, "metadata", "ownerReferences")
+    owners = fields.items(thing, "metadata", "ownerReferences")
     controller = next((each for each in owners if isinstance(each, dict) and each.get("controller")), None)
-    kind, name = raw.text(controller, "kind"), raw.text(controller, "name")
-    digest = raw.text(thing, "metadata", "labels", _HASH_LABEL)
+    kind, name = fields.text(controller, "kind"), fields.text(controller, "name")
+    digest = fields.text(thing, "metadata", "labels", _HASH_LABEL)
     if kind == "ReplicaSet" and digest and name.endswith(f"-{digest}"):
         kind, name = "Deployment", name.removesuffix(f"-{digest}")
     return f"{kind}/{name}" if kind else ""
@@ -146,17 +146,17 @@ def owner(thing: Object) -> str:
 
 def endpoint_slice(thing: Object) -> SliceView:
     """An EndpointSlice object; an endpoint that does not say whether it is ready is (Kubernetes' own reading)."""
-    service = raw.text(thing, "metadata", "labels", _SERVICE_LABEL)
+    service = fields.text(thing, "metadata", "labels", _SERVICE_LABEL)
     # No endpoint says when it came or went; whoever wrote the slice is noted with the time of that.
-    written = (raw.text(each, "time") for each in raw.listed(thing, "metadata", "managedFields"))
+    written = (fields.text(each, "time") for each in fields.items(thing, "metadata", "managedFields"))
     return SliceView(
         _named(thing),
-        f"{raw.text(thing, 'metadata', 'namespace')}/{service}" if service else _named(thing),
+        f"{fields.text(thing, 'metadata', 'namespace')}/{service}" if service else _named(thing),
         frozenset(
-            Endpoint(address, raw.text(each, "targetRef", "name"), raw.text(each, "nodeName"))
-            for each in raw.listed(thing, "endpoints")
-            if raw.mapping(each, "conditions").get("ready") is not False
-            for address in raw.listed(each, "addresses")
+            Endpoint(address, fields.text(each, "targetRef", "name"), fields.text(each, "nodeName"))
+            for each in fields.items(thing, "endpoints")
+            if fields.mapping(each, "conditions").get("ready") is not False
+            for address in fields.items(each, "addresses")
             if isinstance(address, str)
         ),
         max(written, default=""),
@@ -167,12 +167,12 @@ def postgres(thing: Object) -> PostgresView:
     """A Cluster object of CloudNativePG."""
     return PostgresView(
         _named(thing),
-        raw.text(thing, "status", "currentPrimary"),
-        raw.text(thing, "status", "targetPrimary"),
-        raw.text(thing, "status", "phase"),
-        f"{raw.whole(thing, 'status', 'readyInstances')} of {raw.whole(thing, 'spec', 'instances')}",
-        raw.text(thing, "status", "currentPrimaryTimestamp"),
-        raw.text(thing, "status", "targetPrimaryTimestamp"),
+        fields.text(thing, "status", "currentPrimary"),
+        fields.text(thing, "status", "targetPrimary"),
+        fields.text(thing, "status", "phase"),
+        f"{fields.whole(thing, 'status', 'readyInstances')} of {fields.whole(thing, 'spec', 'instances')}",
+        fields.text(thing, "status", "currentPrimaryTimestamp"),
+        fields.text(thing, "status", "targetPrimaryTimestamp"),
     )
 
 
@@ -192,11 +192,13 @@ def _asked(leaving: str, grace: int) -> str:
 
 
 def _named(thing: Object) -> str:
-    namespace, name = raw.text(thing, "metadata", "namespace"), raw.text(thing, "metadata", "name")
+    namespace, name = fields.text(thing, "metadata", "namespace"), fields.text(thing, "metadata", "name")
     return f"{namespace}/{name}" if namespace else name
 
 
 def _since(thing: Object) -> str:
     """When its readiness last changed."""
-    conditions = raw.listed(thing, "status", "conditions")
-    return next((raw.text(each, "lastTransitionTime") for each in conditions if raw.text(each, "type") == "Ready"), "")
+    of_readiness = (
+        each for each in fields.items(thing, "status", "conditions") if fields.text(each, "type") == "Ready"
+    )
+    return next((fields.text(each, "lastTransitionTime") for each in of_readiness), "")

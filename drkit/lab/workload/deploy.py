@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -215,7 +216,7 @@ def _publish(engine: DockerClient, lab: Topology) -> None:
 def problems(server: docker.models.containers.Container) -> list[str]:
     """What the cluster says is not as it should be."""
     status, said = inside.run_in(server, "k3s", "kubectl", "get", health.KINDS, "-A", "-o", "json")
-    return health.problems(json.loads(said)["items"]) if status == 0 else [process.tail(said)]
+    return health.problems(json.loads(said)["items"], datetime.now(UTC)) if status == 0 else [process.tail(said)]
 
 
 def web_problems(lab: Topology) -> list[str]:

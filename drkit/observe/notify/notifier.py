@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from drkit import state
+from drkit.cluster import fields
 from drkit.config import secrets
-from drkit.drill import raw
 from drkit.errors import ConfigurationError, DrkitError, NotDelivered
 from drkit.observe.notify import troubles
 from drkit.observe.notify.news import Message, Told, message, news, remembered, short
@@ -153,8 +153,8 @@ class Notifier:
             document = json.loads(self._file().read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
-        found = raw.mapping({"told": document}, "told")
+        found = fields.mapping({"told": document}, "told")
         return {
-            key: Told(raw.text(each, "text"), raw.text(each, "since"), raw.text(each, "at"))
+            key: Told(fields.text(each, "text"), fields.text(each, "since"), fields.text(each, "at"))
             for key, each in found.items()
         }

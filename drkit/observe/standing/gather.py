@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from drkit import state
 from drkit.clock import from_text, to_text
-from drkit.drill import history, raw
+from drkit.cluster import fields
+from drkit.drill import history
 from drkit.drill.report import files
 from drkit.errors import DrkitError, NoRepository
 from drkit.observe.standing import limits
@@ -130,17 +131,17 @@ def _restore(path: Path) -> RestoreSeen | None:
         if path.stat().st_size > _LARGEST_BYTES:
             return None
         document: Any = json.loads(path.read_text(encoding="utf-8"))
-        started = raw.text(document, "started")
+        started = fields.text(document, "started")
         from_text(started)
         seconds = float(document["rto_seconds"])
         ages = [float(each["age"]) for each in document["draws_on"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return RestoreSeen(
-        raw.text(document, "target"),
-        raw.text(document, "restore"),
+        fields.text(document, "target"),
+        fields.text(document, "restore"),
         started,
-        raw.text(document, "mode"),
+        fields.text(document, "mode"),
         seconds,
         max(ages, default=None),
         document.get("proofs_equal") is True,

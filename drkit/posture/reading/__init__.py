@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.reading import balancers, nodes, postgres, routes, workloads
 from drkit.posture.settings import Settings
 from drkit.posture.snapshot import is_etcd_member, is_server

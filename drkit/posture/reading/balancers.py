@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.settings import Check, Setting
 from drkit.posture.snapshot import addresses_of
 from drkit.topology.select import matches

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
+from drkit.config.times import length
 from drkit.posture.settings import NodeLoss, Setting
 from drkit.posture.snapshot import is_server
 
@@ -71,12 +72,12 @@ def component(told: Mapping[str, Sequence[str]], option: str, argument: str) -> 
             key, equals, value = each.removeprefix("--").partition("=")
             if key == argument and equals:
                 found.append((value, f"{option} of {node}: {argument}={value}"))
-    return max(found, key=lambda each: look.duration(each[0]) or 0.0, default=None)
+    return max(found, key=lambda each: length(each[0]) or 0.0, default=None)
 
 
 def _duration(told: Mapping[str, Sequence[str]], option: str, argument: str, default: Setting) -> Setting:
     found = component(told, option, argument)
-    seconds = look.duration(found[0]) if found else None
+    seconds = length(found[0]) if found else None
     return default if found is None or not seconds else Setting(seconds, found[1])
 
 

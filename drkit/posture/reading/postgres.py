@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from drkit.cluster import fields as look
 from drkit.cluster.cnpg import CLUSTER_LABEL
-from drkit.posture import objects as look
+from drkit.config.times import length
 from drkit.posture.reading.workloads import replicas, stays
 from drkit.posture.settings import Database, Operator, Pooler, Setting
 from drkit.posture.snapshot import nodes_of
@@ -77,7 +78,7 @@ def _is_stand_in(deployment: Object | None) -> bool:
 
 
 def _number(written: str) -> float | None:
-    return look.duration(written)
+    return length(written)
 
 
 def _leader(snapshot: Snapshot, namespace: str, pods: Sequence[Object]) -> str:

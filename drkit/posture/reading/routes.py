@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.reading.workloads import RUNNING
 from drkit.posture.settings import Route
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.settings import ProbeTimes, Setting, Workload
 from drkit.posture.snapshot import nodes_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.rules.pods import Running, running
 from drkit.posture.rules.rule import LOW, MEDIUM, Finding, Fix, Rule, Seen, applied, page
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.reading import nodes as reading
 from drkit.posture.rules.rule import HIGH, LOW, MEDIUM, Finding, Fix, Rule, Seen, page
 from drkit.posture.snapshot import ETCD, is_etcd_member

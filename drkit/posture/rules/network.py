@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.rules.rule import CRITICAL, HIGH, LOW, MEDIUM, Finding, Fix, Rule, Seen, page
 from drkit.posture.snapshot import PROVIDER
 from drkit.topology.select import matches

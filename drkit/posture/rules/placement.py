@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.rules.pods import HOSTNAME, places, running, spread, takes_workloads
 from drkit.posture.rules.rule import CNPG, HIGH, LOW, MEDIUM, Finding, Fix, Rule, Seen, applied, page
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.reading.workloads import RUNNING, is_ingress, replicas
 from drkit.posture.rules.rule import Fix, applied
 from drkit.posture.snapshot import is_server, nodes_of

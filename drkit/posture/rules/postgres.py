@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.reading.postgres import instances, operator_deployment, operator_version, synchronous
 from drkit.posture.rules.rule import CNPG, HIGH, MEDIUM, Finding, Fix, Rule, Seen, applied, page
 from drkit.posture.snapshot import BACKUPS, REPLICATION

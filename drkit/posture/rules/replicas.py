@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture import windows
 from drkit.posture.rules.pods import Running, running, spread
 from drkit.posture.rules.rule import CNPG, CRITICAL, HIGH, MEDIUM, Finding, Fix, Rule, Seen, applied, page

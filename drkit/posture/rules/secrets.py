@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from drkit.posture import objects as look
+from drkit.cluster import fields as look
 from drkit.posture.rules.rule import MEDIUM, Finding, Fix, Rule, Seen, page
 
 if TYPE_CHECKING:

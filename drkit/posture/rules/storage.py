@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from drkit.cluster import fields as look
 from drkit.cluster.cnpg import CLUSTER_LABEL
-from drkit.posture import objects as look
 from drkit.posture.rules.rule import HIGH, Finding, Fix, Rule, Seen, page
 from drkit.posture.snapshot import BACKUPS
 

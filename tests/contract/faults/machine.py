@@ -82,7 +82,8 @@ class Machine:
         return self.sh(
             "ls /run/drkit-drill /var/lib/drkit-drill /mnt/small 2>/dev/null | grep drkit-drill-;"
             "ls /run/drkit-drill 2>/dev/null;"
-            "systemctl list-units --all --plain --no-legend 'drkit-drill-*'; nft list tables | grep drkit_drill"
+            "systemctl list-units --all --plain --no-legend 'drkit-drill-*'; nft list tables | grep drkit_drill;"
+            "ip link show | grep drkit-; tc qdisc show | grep -e clsact -e d217"
         ).stdout.strip()
 
     def wait_until_whole(self) -> None:
@@ -121,6 +122,8 @@ def _boot(engine: DockerClient, image: str, directory: Path, subnet: IPv4Network
         cap_add=list(CAPABILITIES),
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],
         cgroupns="private",
+        # /dev/net/tun
+        device_cgroup_rules=["c 10:200 rwm"],
         mem_limit=MEMORY,
         memswap_limit=MEMORY,
     )

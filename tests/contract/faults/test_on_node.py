@@ -9,6 +9,8 @@ import pytest
 from drkit.drill.faults import find
 from drkit.drill.faults.armed import Armed
 from drkit.drill.faults.clean import clean
+from drkit.drill.faults.late import Late
+from drkit.drill.faults.slowness import Slowness
 from drkit.drill.values import Injection
 from tests.contract.fault_suite import LONG, FaultSuite
 from tests.contract.faults.machine import NAME, PEER, PEER_PORT, SMALL_DISK
@@ -108,6 +110,26 @@ class TestLoss(Unreached):
 
     kind = "slow-network"
     options: ClassVar[dict[str, Any]] = {"loss_percent": 100.0, "to": "peers", "peers": [PEER]}
+
+
+class TestDelay(OnNode):
+    """``slow-network`` with packets that are late: by netem where the kernel has it, else by drkit's own program."""
+
+    kind = "slow-network"
+    options: ClassVar[dict[str, Any]] = {"delay": 0.3, "jitter": 0.05, "to": "peers", "peers": [PEER, "10.42.77.0/24"]}
+    effect = f"ping -c 1 -W 5 {PEER} | grep 'time=[2-9][0-9][0-9]'"
+
+
+class TestDelayOfAll(OnNode):
+    """Likewise, to whomever they go."""
+
+    kind = "slow-network"
+    options: ClassVar[dict[str, Any]] = {"delay": 0.2, "to": "all", "loss_percent": 0.001}
+
+    @pytest.fixture
+    def there(self, machine: Machine) -> There:
+        """By an echo from outside the machine."""
+        return lambda: machine.holds(f"ping -c 1 -W 5 {machine.gateway} | grep 'time=[2-9][0-9][0-9]'")
 
 
 class TestFillDisk(OnNode):
@@ -218,12 +240,36 @@ def test_a_server_is_not_kept_from_itself(means: Means, machine: Machine) -> Non
     assert "itself" in fault.prepare().impossible
 
 
-def test_delay_needs_netem(means: Means, machine: Machine) -> None:
-    """A kernel without netem is found out by trying, in a namespace that goes; one with it makes packets late."""
+def test_who_holds_packets_back_is_told(means: Means, machine: Machine) -> None:
+    """Whether the kernel has netem is found out by trying; where it has not, it is said that a program does it."""
     fault = find.make(injection("slow-network", delay=0.2, to="peers", peers=[PEER]), means)
     has = machine.holds("unshare --net tc qdisc add dev lo root netem delay 1ms")
-    assert ("no netem" in fault.prepare().impossible) is not has
-    assert machine.holds('[ -z "$(tc qdisc show | grep netem)" ]')
+    assert fault.prepare().impossible == ""
+    fault.arm(LONG)
+    assert ("no netem" in fault.inject()) is not has
+    fault.undo()
+
+
+def test_a_program_that_is_killed_holds_nothing_back(means: Means, machine: Machine) -> None:
+    """Whatever ends the program that packets go through, they go their own way again."""
+    slowness = Slowness(0.3, 0.0, 0.0, (f"{PEER}/32",))
+    late = Late(Armed(means.nodes[NAME], "killed"), slowness)
+    assert late.impossible() == ""
+    Armed(means.nodes[NAME], "killed").place(late.undoing(), "done", LONG)
+    late.inject()
+    assert machine.holds(TestDelay.effect)
+    machine.sh("systemctl kill --signal=KILL drkit-drill-killed-holds.service")
+    until(lambda: not machine.holds(TestDelay.effect) and machine.reaches_peer(), every=0.2)
+    Armed(means.nodes[NAME], "killed").fire()
+    assert machine.remains() == ""
+
+
+def test_what_directs_packets_already_is_left_alone(means: Means, machine: Machine) -> None:
+    """Where somebody else's programs stand in the packets' way , as Cilium's do, drkit's does not take their place."""
+    machine.sh("tc qdisc add dev veth0 clsact")
+    late = Late(Armed(means.nodes[NAME], "refused"), Slowness(0.3, 0.0, 0.0, (f"{PEER}/32",)))
+    assert "clsact" in late.impossible()
+    machine.sh("tc qdisc del dev veth0 clsact")
 
 
 def test_ssh_goes_on_while_all_else_is_cut(means: Means, machine: Machine) -> None:

@@ -143,7 +143,7 @@ def test_times_are_seconds_or_text(written: Any, meant: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "s", "-1s", "1d", "25h", -1, math.inf, math.nan, True, None, [1], "1e3s", "\u0661s"]
+    "written", ["", "s", "-1s", "2d", "25h", -1, math.inf, math.nan, True, None, [1], "1e3s", "\u0661s"]
 )
 def test_what_is_no_time_is_refused(written: Any) -> None:
     """Nonsense, and more than a day, is no time."""

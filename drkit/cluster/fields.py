@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from drkit.cluster.kube import Object
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -53,6 +51,23 @@ def number(thing: Any, *path: str) -> float | None:
     return float(found)
 
 
+def whole(thing: Any, *path: str) -> int:
+    """Likewise, a whole number; 0 where there is none."""
+    found = at(thing, *path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def strings(thing: Any, *path: str) -> dict[str, str]:
+    """Likewise, the texts of a mapping."""
+    return {key: value for key, value in mapping(thing, *path).items() if isinstance(value, str)}
+
+
+def condition(obj: Any, kind: str) -> bool:
+    """Whether a condition of an object is ``True``."""
+    listed = items(obj, "status", "conditions")
+    return any(text(each, "type") == kind and text(each, "status") == "True" for each in listed)
+
+
 def name(obj: Object) -> str:
     """An object's name."""
     return text(obj, "metadata", "name")
@@ -65,7 +80,7 @@ def namespace(obj: Object) -> str:
 
 def labels(obj: Object) -> dict[str, str]:
     """An object's labels."""
-    return {key: value for key, value in mapping(obj, "metadata", "labels").items() if isinstance(value, str)}
+    return strings(obj, "metadata", "labels")
 
 
 def selects(selector: Mapping[str, Any], chosen: Mapping[str, str]) -> bool:
@@ -88,16 +103,6 @@ def _holds(expression: Any, chosen: Mapping[str, str]) -> bool:
             return key not in chosen
         case _:
             return False
-
-
-def duration(written: str) -> float | None:
-    """Seconds of a duration as Go and people write it: ``1m30s``, ``200ms``, ``15``; None where it is none."""
-    if re.fullmatch(r"\d+(?:\.\d+)?", written):
-        return float(written)
-    found = _DURATION.findall(written)
-    if not found or "".join(amount + unit for amount, unit in found) != written:
-        return None
-    return sum(float(amount) * _SECONDS[unit] for amount, unit in found)
 
 
 def version(written: str) -> tuple[int, int, int] | None:
