@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -280,8 +281,8 @@ def test_metrics_of_etcd_tell_its_size() -> None:
     assert facts.etcd("s1", "") is None
 
 
-def test_certificates_are_told_apart_and_authorities_left_out() -> None:
-    """Of each file the first certificate counts; etcd's are its own kind; what is none is passed over."""
+def certificate() -> bytes:
+    """One that ends nine days after ``NOW``, as PEM."""
     key = ed25519.Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "k3s")])
     made = (
@@ -294,7 +295,12 @@ def test_certificates_are_told_apart_and_authorities_left_out() -> None:
         .not_valid_after(NOW + timedelta(days=9))
         .sign(key, None)
     )
-    pem = made.public_bytes(serialization.Encoding.PEM)
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def test_certificates_are_told_apart_and_authorities_left_out() -> None:
+    """Of each file the first certificate counts; etcd's are its own kind; what is none is passed over."""
+    pem = certificate()
     files = {
         "/t/tls/client-admin.crt": pem,
         "/t/tls/etcd/client.crt": pem,
@@ -307,3 +313,17 @@ def test_certificates_are_told_apart_and_authorities_left_out() -> None:
         ("etcd", "s1: /t/tls/etcd/client.crt"),
     ]
     assert {each.expires for each in found} == {NOW + timedelta(days=9)}
+
+
+def test_what_users_see_is_the_certificate_that_an_ingress_names() -> None:
+    """A Secret is told by its name and its certificate's end; one without a certificate tells nothing."""
+    ingress = {"metadata": {"namespace": "a"}, "spec": {"tls": [{"secretName": "web"}, {"hosts": ["b"]}]}}
+    assert facts.secrets_of([ingress]) == {("a", "web")}
+    secret = {
+        "metadata": {"namespace": "a", "name": "web"},
+        "data": {"tls.crt": base64.b64encode(certificate()).decode()},
+    }
+    (found,) = facts.served_by(secret)
+    assert (found.kind, found.where, found.expires) == ("ingress", "Secret a/web", NOW + timedelta(days=9))
+    for odd in ("", "é", "bm8gY2VydGlmaWNhdGU=", None):
+        assert list(facts.served_by({**secret, "data": {"tls.crt": odd}})) == []
