@@ -13,7 +13,7 @@ from drkit.config.model import DsnDatabase
 from drkit.drill import history
 from drkit.errors import ConfigurationError, DrkitError, KubeRefused, NoRepository, SourceFailed
 from drkit.points import catalogue as catalogues
-from drkit.posture import facts, harden, kept
+from drkit.posture import addons, facts, harden, kept
 from drkit.posture import objects as at
 from drkit.posture.drift import FORBIDDEN
 from drkit.posture.drilled import drilled
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from drkit.cluster.api import HttpApi
     from drkit.cluster.kube import Api, Kube, Object
     from drkit.config.model import Config
     from drkit.points.catalogue import Catalogue
@@ -74,10 +75,10 @@ def live(config: Config, now: datetime) -> Snapshot:
     return with_patches(_with_lag(_with_served(snapshot, api), api), api, config)
 
 
-def with_patches(snapshot: Snapshot, api: Api, config: Config) -> Snapshot:
+def with_patches(snapshot: Snapshot, api: HttpApi, config: Config) -> Snapshot:
     """The same, with what of the declared patches the cluster has lost; why not, where that cannot be tried."""
     try:
-        found = harden.look(api, config.patches) if config.patches else ()
+        found = (*harden.look(api, config.patches), *addons.look(config, api)) if config.patches else ()
     except DrkitError as error:
         return snapshot.without([PATCHES], error.message)
     if any(each.state == FORBIDDEN for each in found):

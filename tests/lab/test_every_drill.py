@@ -21,7 +21,6 @@ NOT_HERE = {
     "database-disk-full": "tmpfs",
     "memory-pressure": "bound",
     "slow-network": "netem",
-    "k3s-upgraded": "k3s",
 }
 """What a lab of one server, of containers, cannot do, and a word of how it says so beforehand."""
 

