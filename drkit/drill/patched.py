@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 20.0
 """Seconds. k3s looks at its manifests every 15 s (pkg/deploy/controller.go): what it undoes, it has undone by then."""
 _PAUSE: Final = 1.0
+_SHOWN: Final = 3
 
 
 class Patched:
@@ -69,5 +70,6 @@ class Patched:
 
 
 def _said(found: Found) -> str:
-    fields = ", ".join(found.fields)
-    return f"{found.what} ({fields or found.why or found.state})"
+    shown = ", ".join(found.fields[:_SHOWN])
+    more = f" and {len(found.fields) - _SHOWN} more" if len(found.fields) > _SHOWN else ""
+    return f"{found.what} ({shown}{more})" if shown else f"{found.what} ({found.why or found.state})"
