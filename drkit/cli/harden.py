@@ -66,7 +66,7 @@ def _found(config: Config, *, plan: bool) -> Sequence[Found]:
     with lease.hold(prompt, "harden", say=lambda said: print(said, file=sys.stderr)):
         # k3s is told to leave its AddOns alone before they are changed, so that it does not change them back between.
         skipped = addons.skip(config, api)
-        return (*hardening.apply(api, config.patches), *skipped)
+        return (*hardening.apply(api, config.patches), *skipped, *addons.own(config, api))
 
 
 def _print(found: Sequence[Found]) -> None:

@@ -206,6 +206,8 @@ class Drills(Model):
     """The PostgreSQL cluster, ``namespace/name``, where probes read and write; the only one where it is left out."""
     cooldown: Seconds = 60.0
     """Between two drills of a suite."""
+    k3s_binary: Path | None = None
+    """The program that ``upgrade-k3s`` puts in place: the release that comes next, for the nodes' processor."""
 
     @model_validator(mode="after")
     def _token_of_a_provider(self) -> Self:
@@ -233,6 +235,13 @@ class DrillJob(Job):
     suite: str = Field(default="nightly", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 
 
+class HardenJob(Job):
+    """When the declared patches are looked at."""
+
+    plan: bool = False
+    """Whether what is lost is only told, and not applied again."""
+
+
 class RehearsalJob(Job):
     """When a lab's cluster is lost and brought back, and how."""
 
@@ -250,6 +259,8 @@ class Schedule(Model):
     verify: Job | None = Job(cron="0 5 * * 1-6")
     verify_deep: Job | None = Job(cron="0 5 * * 0")
     """Does what ``verify`` does first: so that one pauses on Sundays."""
+    harden: HardenJob | None = HardenJob(cron="*/15 * * * *")
+    """Nothing where no patches are declared."""
     drills: DrillJob | None = None
     rehearsal: RehearsalJob | None = None
 

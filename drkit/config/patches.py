@@ -40,7 +40,10 @@ class ObjectPatch(BaseModel):
     take_over: bool = False
     """Whether fields that others have set otherwise become drkit's; where not, they are told and left."""
     own: bool = False
-    """Whether k3s shall leave it alone from now on: it is of a k3s AddOn, whose manifest every server then skips."""
+    """Whether k3s shall leave it alone from now on: it is of a k3s AddOn, whose manifest every server then skips.
+
+    In its place every server gets a manifest of one's own, with what is patched as it is in the cluster.
+    """
 
     @property
     def wished(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from drkit import __version__
@@ -19,6 +20,7 @@ from drkit.drill.facts import gather
 from drkit.drill.faults.find import make
 from drkit.drill.faults.means import Means
 from drkit.drill.measuring import Measuring
+from drkit.drill.patched import Patched
 from drkit.drill.probes.ledger import Instance, read_everywhere
 from drkit.drill.record import Begin
 from drkit.drill.report import files
@@ -74,6 +76,7 @@ class Planned:
         wholeness: whether the cluster is as whole as it was when this was planned.
         refusals: what speaks against it.
         predicted: what the settings make one expect, by the probe's name.
+        patched: the patches that are in the cluster, where they have to be kept.
     """
 
     run: str
@@ -85,6 +88,7 @@ class Planned:
     wholeness: look.Wholeness
     refusals: tuple[Refusal, ...]
     predicted: Mapping[str, Any]
+    patched: Mapping[int, str]
 
 
 class Executor:
@@ -139,6 +143,7 @@ class Executor:
             self._site.power,
             self._site.watchdog,
             NO_WATCHDOG in self._forced,
+            self._config.drills.k3s_binary,
         )
         faults = tuple(make(each, means, number) for number, each in enumerate(drill.injections))
         prepared = tuple(each.prepare() for each in faults)
@@ -157,8 +162,11 @@ class Executor:
             holder=holding.identity if holding else "",
         )
         against = refusals(drill, facts)
-        predicted = self._predicted(drill)
-        return Planned(called, drill, found, snapshot, faults, prepared, wholeness, against, predicted)
+        predicted, patched = self._predicted(drill), self._patched(drill).before()
+        return Planned(called, drill, found, snapshot, faults, prepared, wholeness, against, predicted, patched)
+
+    def _patched(self, drill: Drill) -> Patched:
+        return Patched(self._site.kube, self._config.patches, drill)
 
     def _predicted(self, drill: Drill) -> Mapping[str, Any]:
         """A drill is no worse for a prediction that cannot be made."""
@@ -244,7 +252,9 @@ class Executor:
             planned.faults,
             Measuring(planned.drill.probes, known, self._site.apis, targets, every, lambda: holding.lost),
             planned.wholeness.problems,
-            lambda recorder: self._rows(recorder, planned),
+            lambda recorder: chain(
+                self._rows(recorder, planned), self._patched(planned.drill).after(recorder, planned.patched)
+            ),
             partial(beside, planned.drill.during, self._config_file),
         )
 

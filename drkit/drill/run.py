@@ -47,7 +47,7 @@ class Parts:
         faults: in the order of the drill's injections.
         measuring: starts what asks and what watches, for the time of the body.
         problems: what is not whole in the cluster now; empty where it is.
-        ledgers: the rows that every instance has.
+        ledgers: the rows that every instance has, and what else is to be seen at the end.
         beside: what runs while the faults are there, such as a backup: from the first fault's time on.
     """
 

@@ -19,8 +19,8 @@ PROBE_KINDS = (HTTP, TCP, SQL_READ, SQL_WRITE, KUBE_API, DNS)
 
 PROMOTED, RESCHEDULED = "promoted", "rescheduled"
 EXPECTATIONS = (PROMOTED, RESCHEDULED)
-NOTHING_LOST, ONE_PRIMARY = "no acknowledged write lost", "one primary"
-HOLDS = (NOTHING_LOST, ONE_PRIMARY)
+NOTHING_LOST, ONE_PRIMARY, PATCHES_KEPT = "no acknowledged write lost", "one primary", "patches kept"
+HOLDS = (NOTHING_LOST, ONE_PRIMARY, PATCHES_KEPT)
 
 
 @dataclass(frozen=True)

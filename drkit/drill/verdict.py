@@ -150,6 +150,23 @@ class Ledger:
 
 
 @dataclass(frozen=True)
+class PatchesSeen:
+    """The patches of ``drkit.yaml`` at a drill's end.
+
+    Attributes:
+        declared: how many there are.
+        before: how many of them were in the cluster before the drill.
+        lost: which of these are not any more, and which fields; empty where all are.
+        said: why that could not be seen.
+    """
+
+    declared: int
+    before: int
+    lost: str = ""
+    said: str = ""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The judge's word.
 
@@ -160,6 +177,7 @@ class Verdict:
         series: in the drill's order; new connections before the long-lived one; the control probe last.
         ended: how the record ends (seconds since its begin).
         expect: what the drill expected to happen, and ``hold`` what had to hold: of the values in ``values.py``.
+        patches: what became of the declared patches, where they had to be kept.
     """
 
     run: str
@@ -177,6 +195,7 @@ class Verdict:
     ended: float
     expect: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
+    patches: PatchesSeen | None = None
 
     @property
     def exit_code(self) -> int:

@@ -25,6 +25,8 @@ PASSPHRASE, TOKEN, DATABASE_PASSWORD, HCLOUD_TOKEN = "passphrase", "token", "dat
 _SECRETS = (PASSPHRASE, TOKEN, DATABASE_PASSWORD, HCLOUD_TOKEN)
 NODE_KEY, APPEND_KEY, FULL_KEY = "node-key", "box-append-only", "box-full-access"
 _KEYS = (NODE_KEY, APPEND_KEY, FULL_KEY)
+NEXT_K3S = "k3s-next"
+"""The second release of the stand-in for k3s, which a drill upgrades nodes to."""
 TARGET = "new-cluster"
 """Where the lab's configuration restores its cluster to."""
 SERVER_TYPE, IMAGE, LOCATION = "cax11", "debian-13", "nbg1"
@@ -46,6 +48,11 @@ class LabFiles:
     def kubeconfig(self) -> Path:
         """The cluster administrator's access."""
         return self.directory / "kubeconfig"
+
+    @property
+    def next_k3s(self) -> Path:
+        """The program of the stand-in's next release."""
+        return self.directory / NEXT_K3S
 
     @property
     def known_hosts(self) -> Path:
@@ -121,6 +128,7 @@ def drkit_yaml(topology: Topology) -> str:
         "  provider: lab",
         "  watchdog: local",
         f"  address: {topology.the(Role.BALANCER).address}",
+        *([] if topology.spec.k3s else [f"  k3s_binary: {NEXT_K3S}"]),
     ]
     return "\n".join([*lines, ""])
 

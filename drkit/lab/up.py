@@ -25,6 +25,7 @@ from drkit.lab.files import (
     files_of,
 )
 from drkit.lab.join import join
+from drkit.lab.k3s import build
 from drkit.lab.limits import check_inotify
 from drkit.lab.nodes import ensure_node, more_capabilities
 from drkit.lab.placed import Access, files
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 1800.0
 """How long a command waits for another one that works on the same lab."""
 
+NEXT_RELEASE = "2"
 _BOOT_SECONDS = 120.0
 HOST_KEY = "/var/lib/lab/ssh_host_ed25519_key.pub"
 
@@ -165,6 +167,8 @@ def _converge(
         keys = [_booted(engine, container) for container in lab.containers]
     write_durably(mine.known_hosts, "".join(keys))
     join(engine, lab, mine, reporter)
+    if not spec.k3s:
+        write_durably(mine.next_k3s, build.program(NEXT_RELEASE))
     write_durably(mine.config, drkit_yaml(lab))
     return lab
 

@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from drkit.cluster import fields as at
 from drkit.errors import NoSuchPoint, VerificationFailed
 from drkit.manifests import read as exports
 from drkit.points import catalogue as catalogues
+from drkit.posture import facts
 from drkit.posture.snapshot import (
     BACKUPS,
     BALANCER,
@@ -16,12 +18,13 @@ from drkit.posture.snapshot import (
     DATASTORE,
     DRILLS,
     ETCD,
+    INGRESSES,
     KINDS,
     NO_DRILL,
     PATCHES,
     PROVIDER,
     REPLICATION,
-    SERVED,
+    Certificate,
     Snapshot,
     kind_of,
 )
@@ -51,11 +54,14 @@ def from_point(point: Point, vaults: Mapping[str, Vault], verifier: Verifier) ->
     if "manifests" not in stored:
         raise NoSuchPoint(f"{point.id} has no manifests, and nothing else tells what the cluster was", "choose another")
     why = "a recovery point does not tell"
+    listed, certificates = _read_objects(vaults, stored["manifests"])
     snapshot = Snapshot(
         taken=point.created,
-        listed=_read_objects(vaults, stored["manifests"]),
-        unknown=dict.fromkeys((ETCD, CERTIFICATES, SERVED, REPLICATION), why)
+        listed=listed,
+        certificates=certificates,
+        unknown=dict.fromkeys((ETCD, REPLICATION), why)
         | {
+            CERTIFICATES: "the servers' files in a recovery point are not opened",
             DRILLS: NO_DRILL,
             BACKUPS: "the audit of a recovery point is none of the backups",
             PATCHES: "patches are tried on a live cluster",
@@ -70,13 +76,23 @@ def from_point(point: Point, vaults: Mapping[str, Vault], verifier: Verifier) ->
     return snapshot if snapshot.datastore else snapshot.without([DATASTORE], why)
 
 
-def _read_objects(vaults: Mapping[str, Vault], source: SourceEntry) -> dict[str, tuple[Object, ...]]:
+def _read_objects(
+    vaults: Mapping[str, Vault], source: SourceEntry
+) -> tuple[dict[str, tuple[Object, ...]], tuple[Certificate, ...]]:
+    """The objects, and the certificates that ingresses name; of Secrets nothing else is kept."""
     found: dict[str, list[Object]] = {}
+    served: dict[tuple[str, str], tuple[Certificate, ...]] = {}
     with vaults[source.vault].open(source.archive) as reader:
         for resource, obj in exports.objects(Whole(reader, source).read, source.details):
             if kind_of(resource) in KINDS:
                 found.setdefault(kind_of(resource), []).append(obj)
-    return {kind: tuple(each) for kind, each in found.items()}
+            elif kind_of(resource) == "secrets":
+                served[at.namespace(obj), at.name(obj)] = tuple(facts.served_by(obj))
+    named = facts.secrets_of(found.get(INGRESSES, ()))
+    return (
+        {kind: tuple(each) for kind, each in found.items()},
+        tuple(one for each in sorted(named) for one in served.get(each, ())),
+    )
 
 
 def _document(vaults: Mapping[str, Vault], source: SourceEntry) -> dict[str, Any]:

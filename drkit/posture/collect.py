@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -14,9 +12,9 @@ from drkit.cluster.server import InPod
 from drkit.config import secrets
 from drkit.config.model import DsnDatabase
 from drkit.drill import history
-from drkit.errors import ConfigurationError, DrkitError, NoRepository, SourceFailed
+from drkit.errors import ConfigurationError, DrkitError, KubeRefused, NoRepository, SourceFailed
 from drkit.points import catalogue as catalogues
-from drkit.posture import facts, harden, kept
+from drkit.posture import addons, facts, harden, kept
 from drkit.posture.drift import FORBIDDEN
 from drkit.posture.drilled import drilled
 from drkit.posture.servers import with_servers
@@ -24,11 +22,13 @@ from drkit.posture.snapshot import (
     BACKUPS,
     BALANCER,
     DRILLS,
+    INGRESSES,
     KINDS,
     NO_DRILL,
     PATCHES,
     PROVIDER,
     REPLICATION,
+    SERVED,
     Certificate,
     Lag,
     Snapshot,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from drkit.cluster.api import HttpApi
     from drkit.cluster.kube import Api, Kube, Object
     from drkit.config.model import Config
     from drkit.points.catalogue import Catalogue
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from drkit.vault.port import Vault
 
 _POSTGRESQL: Final = 5432
+_NOT_FOUND: Final = 404
 _LAG: Final = """select application_name, coalesce(extract(epoch from replay_lag), 0)::float8 as seconds,
  coalesce(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), replay_lsn), 0)::int8 as size
  from pg_catalog.pg_stat_replication order by 1"""
@@ -70,16 +72,13 @@ def live(config: Config, now: datetime) -> Snapshot:
         )
     snapshot = _with_drills(with_provider(objects(api, now), config), config.cluster.name)
     snapshot = with_servers(snapshot, config.cluster)
-    snapshot = replace(
-        snapshot, certificates=(*snapshot.certificates, *_served(api, snapshot.of("ingresses.networking.k8s.io")))
-    )
-    return with_patches(_with_lag(snapshot, api), api, config)
+    return with_patches(_with_lag(_with_served(snapshot, api), api), api, config)
 
 
-def with_patches(snapshot: Snapshot, api: Api, config: Config) -> Snapshot:
+def with_patches(snapshot: Snapshot, api: HttpApi, config: Config) -> Snapshot:
     """The same, with what of the declared patches the cluster has lost; why not, where that cannot be tried."""
     try:
-        found = harden.look(api, config.patches) if config.patches else ()
+        found = (*harden.look(api, config.patches), *addons.look(config, api)) if config.patches else ()
     except DrkitError as error:
         return snapshot.without([PATCHES], error.message)
     if any(each.state == FORBIDDEN for each in found):
@@ -126,29 +125,18 @@ def with_provider(snapshot: Snapshot, config: Config) -> Snapshot:
     return replace(snapshot, topology={"format": 1, "nodes": nodes, "hetzner": around})
 
 
-def _served(api: Kube, ingresses: Iterable[Object]) -> list[Certificate]:
-    """The certificates that ingresses name; of their Secrets nothing else is kept."""
-    wanted = {
-        (at.namespace(each), name)
-        for each in ingresses
-        for tls in at.items(each, "spec", "tls")
-        if (name := at.text(tls, "secretName"))
-    }
+def _with_served(snapshot: Snapshot, api: Kube) -> Snapshot:
+    """The same, with the certificates that ingresses name; of their Secrets nothing else is kept."""
     found: list[Certificate] = []
-    for namespace, name in sorted(wanted):
+    for namespace, name in sorted(facts.secrets_of(snapshot.of(INGRESSES))):
         try:
-            secret = api.get(f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}")
-        except SourceFailed:
-            continue  # an ingress may name one that is not there yet
-        found += facts.served(f"Secret {namespace}/{name}", _decoded(at.text(secret, "data", "tls.crt")))
-    return found
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except (ValueError, binascii.Error):
-        return b""
+            found += facts.served_by(
+                api.get(f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}")
+            )
+        except KubeRefused as error:
+            if error.status != _NOT_FOUND:  # an ingress may name one that is not there yet
+                return snapshot.without([SERVED], error.message)
+    return replace(snapshot, certificates=(*snapshot.certificates, *found))
 
 
 def _with_lag(snapshot: Snapshot, api: Kube) -> Snapshot:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from drkit.cluster import fields as at
 from drkit.posture.snapshot import Certificate, Etcd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from drkit.cluster.kube import Object
 
 _METRIC: Final = re.compile(r"^(etcd_[a-z_]+)(?:\{[^}]*\})? ([0-9.eE+-]+)$", re.MULTILINE)
 _SIZE: Final = "etcd_mvcc_db_total_size_in_bytes"
@@ -35,9 +40,21 @@ def certificates(node: str, files: Mapping[str, bytes]) -> Iterator[Certificate]
             yield from _first(kind, f"{node}: {path}", text)
 
 
-def served(where: str, text: bytes) -> Iterator[Certificate]:
-    """The certificate that users see."""
-    yield from _first("ingress", where, text)
+def secrets_of(ingresses: Iterable[Object]) -> set[tuple[str, str]]:
+    """The namespaces and names of the Secrets with the certificates that ingresses serve."""
+    return {
+        (at.namespace(each), name)
+        for each in ingresses
+        for tls in at.items(each, "spec", "tls")
+        if (name := at.text(tls, "secretName"))
+    }
+
+
+def served_by(secret: Object) -> Iterator[Certificate]:
+    """The certificate that users see, in a Secret; none where there is none in it."""
+    with suppress(ValueError):
+        text = base64.b64decode(at.text(secret, "data", "tls.crt"))
+        yield from _first("ingress", f"Secret {at.namespace(secret)}/{at.name(secret)}", text)
 
 
 def _first(kind: str, where: str, text: bytes) -> Iterator[Certificate]:

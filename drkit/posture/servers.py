@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from drkit.cluster import k3s, members
@@ -36,13 +38,15 @@ exec curl --silent --show-error --fail --max-time 10 --cacert {_TLS}/etcd/server
 """
 """k3s has etcd tell its figures on a port of its own, on loopback alone, and to who has a client's certificate."""
 _SECONDS: Final = 30.0
+_SIDE_BY_SIDE: Final = 4
 
 
 def with_servers(snapshot: Snapshot, cluster: Cluster) -> Snapshot:
     """What the servers say over SSH; each that does not answer is named."""
     machines = members.members(cluster.servers, snapshot.of("nodes"))
     servers = [machine for machine in machines if machine.is_server]
-    found = [_asked(machine, cluster) for machine in servers]
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, "servers") as pool:
+        found = list(pool.map(partial(_asked, cluster=cluster), servers))
     words = {machine.name: each.words for machine, each in zip(servers, found, strict=True)}
     problems = [each.problem for each in found if each.problem]
     kinds = {each.datastore for each in found if each.datastore}

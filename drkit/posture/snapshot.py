@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drkit.cluster.kube import Object, Resource
     from drkit.posture.drift import Found
 
+INGRESSES: Final = "ingresses.networking.k8s.io"
 KINDS: Final = (
     "nodes",
     "namespaces",
@@ -29,7 +30,7 @@ KINDS: Final = (
     "statefulsets.apps",
     "daemonsets.apps",
     "poddisruptionbudgets.policy",
-    "ingresses.networking.k8s.io",
+    INGRESSES,
     "leases.coordination.k8s.io",
     "helmchartconfigs.helm.cattle.io",
     "clusters.postgresql.cnpg.io",
@@ -56,7 +57,7 @@ PROVIDER, BALANCER, BACKUPS, ETCD, CERTIFICATES, REPLICATION, DRILLS, DATASTORE,
 )
 
 
-NO_DRILL: Final = "no drill with a prediction was given"
+NO_DRILL: Final = "no drill that was predicted is known on this machine"
 
 
 def kind_of(resource: Resource) -> str:

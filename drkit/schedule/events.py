@@ -63,7 +63,7 @@ class Event:
     Attributes:
         cluster: as ``drkit.yaml`` calls it.
         job: its name, such as ``backup/databases``, ``verify-deep``.
-        kind: ``backup``, ``verify``, ``verify-deep``, ``prune``, ``drills`` or ``rehearsal``.
+        kind: ``backup``, ``verify``, ``verify-deep``, ``prune``, ``harden``, ``drills`` or ``rehearsal``.
         change: what is new.
         outcome: how the run ended; None for ``MISSED``, which comes before the run that makes up for it.
         was: where the job stood before.

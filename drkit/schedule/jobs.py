@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from drkit.config.model import Config
     from drkit.config.model import Job as Wanted
 
-BACKUP, VERIFY, VERIFY_DEEP, PRUNE, DRILLS, REHEARSAL = KINDS = (
+BACKUP, VERIFY, VERIFY_DEEP, PRUNE, HARDEN, DRILLS, REHEARSAL = KINDS = (
     "backup",
     "verify",
     "verify-deep",
     "prune",
+    "harden",
     "drills",
     "rehearsal",
 )
@@ -83,6 +84,10 @@ def _others(config: Config, file: Path) -> Iterator[Job]:
         yield made(VERIFY, every.verify, vaults, "verify", *common)
     if every.verify_deep is not None:
         yield made(VERIFY_DEEP, every.verify_deep, vaults, "verify", "--deep", *common)
+    if every.harden is not None and config.patches:
+        # It needs no vault; but a drill has the cluster while it runs, and uses all of them.
+        plan = ("--plan",) if every.harden.plan else ()
+        yield made(HARDEN, every.harden, vaults, "harden", *plan, *common)
     if every.drills is not None:
         # Drills hurt the cluster that is backed up: nothing runs beside them.
         yield made(DRILLS, every.drills, vaults, "drill", "run", "--suite", every.drills.suite, *common)

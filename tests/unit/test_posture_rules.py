@@ -14,14 +14,15 @@ import pytest
 from drkit.posture.reading import settings
 from drkit.posture.rules import RULES, check
 from drkit.posture.rules.rule import SEVERITIES
-from drkit.posture.snapshot import BACKUPS, Snapshot
+from drkit.posture.snapshot import BACKUPS, Kept, Snapshot
 from tests.unit.posture_cases import CASES
-from tests.unit.posture_changes import config_map, put
+from tests.unit.posture_changes import config_map, container, kept, put
 from tests.unit.posture_cluster import hardened
 
 if TYPE_CHECKING:
     from drkit.posture.rules.rule import Finding
     from tests.unit.posture_changes import Case
+    from tests.unit.posture_cluster import Objects
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,6 +100,24 @@ def test_references_to_secrets_are_none() -> None:
         "a", password="$(PASSWORD)", token="/run/token", secret="", api_key="${KEY}", passphrase="file:x"
     )
     assert "secret-in-configmap" not in found(hardened(put("configmaps", harmless)))
+
+
+def test_a_workload_that_nobody_asks_needs_no_readiness() -> None:
+    """Readiness decides whom a Service asks: a workload without a Service, such as an operator, is let be."""
+
+    def unasked(listed: Objects) -> None:
+        container("docfast", readinessProbe=None)(listed)
+        listed["services"] = [each for each in listed["services"] if each["metadata"]["name"] != "docfast"]
+
+    assert "no-readiness-probe" not in found(hardened(unasked))
+
+
+def test_a_vault_that_holds_nothing_is_not_told_to_be_read_back() -> None:
+    """Where there is no backup that alone is said: verifying nothing would mend nothing."""
+    empty = kept(verified=None, sources=(Kept("datastore", None, 3600.0, None),))
+    ids = found(empty(hardened()))
+    assert "no-backup" in ids
+    assert "backup-unverified" not in ids
 
 
 ODD: tuple[Any, ...] = (

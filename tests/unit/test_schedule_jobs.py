@@ -86,6 +86,23 @@ schedule:
     assert not found["rehearsal"].vaults
 
 
+PATCHES = """\
+patches:
+- {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: kube-system, name: coredns}, spec: {replicas: 3}}
+"""
+
+
+def test_declared_patches_are_kept_several_times_an_hour(tmp_path: Path) -> None:
+    """Where patches are declared they are applied again by themselves, or only told of; never beside a drill."""
+    found = _jobs(tmp_path, VAULTS + PATCHES)["harden"]
+    assert found.arguments == ("harden", "--config", str(tmp_path / "drkit.yaml"), "--json")
+    assert found.times.cron == "*/15 * * * *"
+    assert found.vaults == BOTH
+    told = _jobs(tmp_path, f'{VAULTS}{PATCHES}schedule: {{harden: {{cron: "0 4 * * *", plan: true}}}}\n')["harden"]
+    assert told.arguments[:2] == ("harden", "--plan")
+    assert "harden" not in _jobs(tmp_path, f"{VAULTS}{PATCHES}schedule: {{harden: null}}\n")
+
+
 @pytest.mark.parametrize(
     ("text", "place", "says"),
     [

@@ -177,6 +177,12 @@ def _verified(wrong: list[str]) -> bytes:
         ("verify", 0, _verified([]), "2 looked at, all well"),
         ("verify", 13, _verified(["changed"]), "verification failed: 1 of 2 wrong; p1: changed"),
         ("prune", 0, b'{"vaults": {"a": {"kept": {"x": ""}, "removed": []}}}', "a: 0 points removed, 1 kept"),
+        (
+            "harden",
+            3,
+            b'{"patches": [{"object": "a", "state": "kept"}, {"object": "b", "state": "conflict"}]}',
+            "done in part; what failed is named: 2 patches and files: 1 kept, 1 conflict; b conflict",
+        ),
         ("backup", 0, b'{"id": "p", "complete": true, "point": {"sources": []}}', "recovery point p, 0 sources"),
         (
             "backup",

@@ -70,7 +70,7 @@ class UpgradeK3s(NodeFault):
         """See ``NodeFault``."""
         given = self.means.k3s_binary
         if given is None:
-            return "nobody gave the k3s that it shall have"
+            return "nobody gave the k3s that it shall have: drills.k3s_binary"
         if not given.is_file():
             return f"there is no file {given}"
         if not self._running():

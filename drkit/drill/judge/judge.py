@@ -13,6 +13,7 @@ from drkit.drill.judge.happened import happened, missed, promotions, rescheduled
 from drkit.drill.judge.ledger import ledgers, without
 from drkit.drill.judge.outages import outages
 from drkit.drill.judge.parts import explained
+from drkit.drill.judge.patches import kept, patches
 from drkit.drill.judge.series import series, wanted
 from drkit.drill.judge.sights import sights
 from drkit.drill.judge.soundness import of_run, of_series, shown
@@ -45,7 +46,7 @@ def judge(entries: Iterable[Entry]) -> Verdict:
     met, seen = faults(drill, collected.phases), sights(begin, collected.events)
     promoted, moved = promotions(seen, met), rescheduled(drill, seen, met)
     found = happened(promoted, moved, met)
-    checked = ledgers(drill, collected)
+    checked, patched = ledgers(drill, collected), patches(collected.events)
     judged, findings = _series(drill, collected, met, explained(drill, seen, met), ended)
     findings = [
         *of_run(drill, collected, met),
@@ -53,6 +54,7 @@ def judge(entries: Iterable[Entry]) -> Verdict:
         *_whole(drill, collected, met),
         *missed(drill, found),
         *unwatched(seen),
+        *kept(drill, patched),
         *without(drill),
         *(finding for each in checked for finding in each.findings),
         *_stand_ins(begin.stand_ins),
@@ -74,6 +76,7 @@ def judge(entries: Iterable[Entry]) -> Verdict:
         ended=ended,
         expect=drill.expect,
         hold=drill.hold,
+        patches=patched,
     )
 
 

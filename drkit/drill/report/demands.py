@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drkit.drill.report import words
-from drkit.drill.values import NOTHING_LOST, ONE_PRIMARY
+from drkit.drill.values import NOTHING_LOST, ONE_PRIMARY, PATCHES_KEPT
 
 if TYPE_CHECKING:
     from drkit.drill.verdict import Ledger, Series, Verdict
@@ -63,4 +63,11 @@ def _one_primary(made: Verdict) -> Demand:
     return Demand(ONE_PRIMARY, not both, "; ".join(both) or "no two acknowledged at once")
 
 
-_HOLDS = {NOTHING_LOST: _nothing_lost, ONE_PRIMARY: _one_primary}
+def _patches_kept(made: Verdict) -> Demand:
+    seen = made.patches
+    if seen is None or seen.said:
+        return Demand(PATCHES_KEPT, met=False, said=(seen.said if seen else "") or "nothing says so")
+    return Demand(PATCHES_KEPT, not seen.lost, seen.lost or f"{seen.before} of {seen.declared} were there, and are")
+
+
+_HOLDS = {NOTHING_LOST: _nothing_lost, ONE_PRIMARY: _one_primary, PATCHES_KEPT: _patches_kept}

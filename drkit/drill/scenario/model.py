@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, create_m
 from drkit.config.model import Model
 from drkit.drill.scenario.kinds import KINDS, POD, Nothing, Options
 from drkit.drill.scenario.quantities import Seconds, SomeSeconds
-from drkit.drill.values import PROBE_KINDS, SQL_WRITE
+from drkit.drill.values import PATCHES_KEPT, PROBE_KINDS, SQL_WRITE
 
 DATABASE = "drkit_drill"
 """The database that probes write to; no application has anything to do with it."""
@@ -254,8 +254,8 @@ class Scenario(Part):
     """What runs while the fault is there: `drkit backup`, which has to succeed in the end."""
     expect: tuple[Literal["promoted", "rescheduled"], ...] = ()
     """What has to happen."""
-    hold: tuple[Literal["no acknowledged write lost", "one primary"], ...] = ()
-    """What has to be so at the end."""
+    hold: tuple[Literal["no acknowledged write lost", "one primary", "patches kept"], ...] = ()
+    """What has to be so at the end; the patches are those of drkit.yaml that were in the cluster at the beginning."""
     needed: int = Field(default=5, ge=1, le=1000)
     """Successes in a row that end an outage."""
     settle: SomeSeconds = 300.0
@@ -276,7 +276,7 @@ class Scenario(Part):
     @classmethod
     def _can_be_told(cls, hold: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         probes = info.data.get("probes")
-        if hold and probes is not None and SQL_WRITE not in {each.kind for each in probes}:
+        if set(hold) - {PATCHES_KEPT} and probes is not None and SQL_WRITE not in {each.kind for each in probes}:
             raise ValueError("expected a probe of kind sql-write: without writes nobody can tell")
         return hold
 

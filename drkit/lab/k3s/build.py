@@ -43,9 +43,11 @@ _LIBRARY = Path("usr/local/lib/k3s-standin")
 _ENTRY = """\
 #!/usr/bin/python3
 # drkit's stand-in for k3s.
+import os
 import pathlib
 import sys
 
+os.environ["K3S_STANDIN_RELEASE"] = "@RELEASE@"
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/usr/local/lib/k3s-standin")
 
@@ -246,6 +248,14 @@ def packaged_images(built: Built) -> tuple[images.Image, ...]:
     )
 
 
+def program(release: str = "") -> str:
+    """The program ``k3s``: of the first release, or of a later one, ``"2"``.
+
+    Beside it a node needs what ``write_node_files`` lays out, which all releases share.
+    """
+    return _ENTRY.replace("@RELEASE@", release)
+
+
 def write_node_files(built: Built, root: Path) -> None:
     """Lay out below ``root`` everything that a node's image gets: programs, images, the ``k3s`` command and its units.
 
@@ -265,7 +275,7 @@ def write_node_files(built: Built, root: Path) -> None:
         name = image.name.rpartition("/")[2].replace(":", "-")
         images.write(image, library / f"images/{name}.tar", platform.machine())
     entry = root / "usr/local/bin/k3s"
-    entry.write_text(_ENTRY, encoding="utf-8")
+    entry.write_text(program(), encoding="utf-8")
     entry.chmod(0o755)
     kubectl = root / "usr/local/bin/kubectl"
     kubectl.unlink(missing_ok=True)

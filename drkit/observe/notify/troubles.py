@@ -21,6 +21,7 @@ _HINTS = {
     "verify": "drkit verify; keep the vault as it is until you know why",
     "verify-deep": "drkit verify --deep",
     "prune": "drkit prune",
+    "harden": "drkit harden --plan",
     "drills": "drkit drill report",
     "rehearsal": "drkit status",
 }

@@ -14,11 +14,11 @@ _WHOLE = 0.995
 
 def window(found: Prediction) -> str:
     """``47.5 ± 7.5 s``; ``none``; ``until it is undone``."""
+    share = f", {found.share:.0%} of questions" if found.share < _WHOLE else ""
     if found.lasting:
-        return "until it is undone"
+        return f"until it is undone{share}"
     if not found.seconds + found.error:
         return "none"
-    share = f", {found.share:.0%} of questions" if found.share < _WHOLE else ""
     return f"{found.seconds:.1f} ± {found.error:.1f} s{share}"
 
 

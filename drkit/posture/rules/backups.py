@@ -62,12 +62,14 @@ def _lacking(seen: Seen) -> Iterator[Finding]:
 
 def _unverified(seen: Seen) -> Iterator[Finding]:
     for backups in _known(seen):
+        if all(each.age is None for each in backups.sources):
+            continue  # there is nothing to be read
         if backups.verified is None or seen.snapshot.taken - backups.verified > _WEEK:
             last = "never" if backups.verified is None else f"last on {backups.verified:%Y-%m-%d}"
             yield Finding(
                 "backups",
-                f"they were verified {last}: a disk of the vault may have gone bad since",
-                Fix("verify them, and do so every week: drkit verify"),
+                f"a point was {last} read back whole: a disk of the vault may have gone bad since",
+                Fix("read the newest one back, and do so every week: drkit verify latest"),
             )
 
 

@@ -80,7 +80,7 @@ def _evicted_late(seen: Seen) -> Iterator[Finding]:
 
 def _no_readiness(seen: Seen) -> Iterator[Finding]:
     for each, set_ in _pairs(seen):
-        if set_.readiness is None and not each.namespace.startswith("kube-"):
+        if set_.readiness is None and not each.namespace.startswith("kube-") and _is_asked(seen, each):
             probe = {"tcpSocket": {"port": 8080}, "periodSeconds": 5, "failureThreshold": 2}
             containers = [{"name": _first(each), "readinessProbe": probe}]
             yield Finding(
@@ -88,6 +88,15 @@ def _no_readiness(seen: Seen) -> Iterator[Finding]:
                 "no readiness probe: a pod that answers nothing gets its share of the questions for ever",
                 each.patched("add one that asks what users ask; put in your own port", {"containers": containers}),
             )
+
+
+def _is_asked(seen: Seen, workload: Running) -> bool:
+    """Whether a Service leads to its pods: readiness decides about nothing else."""
+    return any(
+        look.namespace(each) == workload.namespace and look.selects({"matchLabels": selector}, workload.labels)
+        for each in seen.snapshot.of("services")
+        if (selector := look.mapping(each, "spec", "selector"))
+    )
 
 
 def _first(workload: Running) -> str:

@@ -9,6 +9,7 @@ from drkit.cluster import k3s
 from drkit.datastore.look import identity_key
 from drkit.errors import WrongKey
 from drkit.masking import register
+from drkit.posture.owned import PREFIX
 from drkit.restore.etcd.configuration import as_list
 from drkit.restore.etcd.values import File
 
@@ -69,14 +70,15 @@ def kept(
 
 
 def _manifests(files: Mapping[str, File], directory: str) -> dict[str, File]:
-    """The user's own, each kept from being deployed until ``.skip`` goes: what it holds may need the data first."""
+    """The user's own, held from being deployed until ``.skip`` goes: what is in them may need the data first."""
     found = {}
     for path, file in files.items():
         name = path.removeprefix(directory)
         if not path.startswith(directory) or name in PACKAGED or name.startswith(_PACKAGED_DIRECTORIES):
             continue
         found[path] = file
-        if name.endswith(_DEPLOYED) and f"{path}.skip" not in files:
+        # One in place of a packaged one, such as CoreDNS's, is needed as soon as that would be.
+        if name.endswith(_DEPLOYED) and f"{path}.skip" not in files and not name.startswith(PREFIX):
             found[f"{path}.skip"] = File(HELD)
     return found
 

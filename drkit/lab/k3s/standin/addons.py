@@ -7,7 +7,7 @@ import time
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from . import log, paths
+from . import VERSION, log, paths
 from .kube import ApiError
 from .problem import Fatal
 from .processes import run
@@ -31,6 +31,7 @@ def render(text: str, settings: Settings, resolvers: Iterable[str]) -> str:
     listed = " ".join(resolvers)
     forward = f"        forward . {listed}" if listed else ""
     filled = text.replace("@DOMAIN@", settings.cluster_domain).replace("@CLUSTER_DNS@", settings.cluster_dns)
+    filled = filled.replace("@VERSION@", VERSION)
     return filled.replace("    @FORWARD@\n", f"{forward}\n" if forward else "")
 
 
@@ -64,11 +65,17 @@ def wanted(files: Iterable[str]) -> list[str]:
 
 
 class Deployer:
-    """Deploys what has changed since it was deployed last, by anyone: the checksum lies in an Addon object."""
+    """Deploys everything once, and then what has changed since it was deployed last, by anyone.
+
+    Both as k3s does (pkg/deploy/controller.go): its first round after a start does not ask whether anything has
+    changed, so that a restart is enough to undo what somebody changed in the cluster. The checksum of what was deployed
+    lies in an Addon object.
+    """
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._failed: dict[str, str] = {}
+        self._deployed: set[str] = set()
 
     def prepare(self) -> None:
         """Make the API server know Addon objects.
@@ -96,7 +103,7 @@ class Deployer:
             path = paths.MANIFESTS / name
             checksum = hashlib.sha256(path.read_bytes()).hexdigest()
             known = self._kube.get(f"{_ADDONS}/{_addon_name(path)}")
-            if known is not None and known["spec"].get("checksum") == checksum:
+            if name in self._deployed and known is not None and known["spec"].get("checksum") == checksum:
                 continue
             self._deploy(path, checksum, known=known is not None)
 
@@ -110,6 +117,7 @@ class Deployer:
                 self._failed[str(path)] = str(problem)
             return
         log.info(f"Applied manifest {path}")
+        self._deployed.add(path.name)
         spec = {"source": str(path), "checksum": checksum}
         if known:
             self._kube.patch(f"{_ADDONS}/{_addon_name(path)}", {"spec": spec})

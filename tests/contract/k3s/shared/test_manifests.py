@@ -43,3 +43,19 @@ def test_manifests_are_deployed_unless_skipped(server: Node) -> None:
     until(lambda: holds("two"), what="the changed manifest")
     assert not server.kubectl("get", "configmap/skipped").good
     assert server.get("addons.k3s.cattle.io", "--namespace=kube-system", "from-file")["spec"]["checksum"]
+
+
+def test_a_start_deploys_what_is_packaged_again(server: Node) -> None:
+    """What somebody changed of a packaged object is as packaged after a restart, though its manifest is the same."""
+
+    def period() -> str:
+        path = "--output=jsonpath={.spec.template.spec.containers[0].readinessProbe.periodSeconds}"
+        return server.kubectl("get", "deployment/coredns", "--namespace=kube-system", path).output
+
+    packaged = period()
+    probe = {"name": "coredns", "readinessProbe": {"periodSeconds": 7}}
+    change = json.dumps({"spec": {"template": {"spec": {"containers": [probe]}}}})
+    assert server.kubectl("patch", "deployment/coredns", "--namespace=kube-system", f"--patch={change}").good
+    assert period() == "7" != packaged
+    server.run("systemctl", "restart", "k3s")
+    until(lambda: period() == packaged, what="CoreDNS as packaged")
