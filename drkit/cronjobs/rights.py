@@ -27,17 +27,24 @@ IN_PODS: Final = [
     {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create", "get"]},
 ]
 _READ: Final = [
-    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]},
+    # Whole objects, and no subresource, such as pods/exec and nodes/proxy: those can be got, and not be listed.
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["list"]},
     {"nonResourceURLs": ["/api", "/api/*", "/apis", "/apis/*", "/version"], "verbs": ["get"]},
 ]
 _HURT: Final = [
     # Cordoning, draining and deleting are what faults through the API do; the others are done over SSH.
-    {"apiGroups": [""], "resources": ["nodes"], "verbs": ["patch"]},
+    {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "watch", "patch"]},
     {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["delete", "watch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch", "delete"]},
+    # What happens is watched, and whether the API's servers answer is asked of the namespace kube-system.
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["watch"]},
+    {"apiGroups": ["postgresql.cnpg.io"], "resources": ["clusters"], "verbs": ["get", "watch"]},
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
     {"nonResourceURLs": ["/readyz", "/livez"], "verbs": ["get"]},
 ]
-_ONE_AT_A_TIME: Final = [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "patch"]}]
+_ONE_AT_A_TIME: Final = [
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch"]}
+]
 
 
 def account(component: str) -> dict[str, Any]:

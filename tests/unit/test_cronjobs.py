@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # it has annotations, and no py.typed
@@ -10,6 +11,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from drkit.checks import rights
+from drkit.checks.rights import Right
 from drkit.cli.main import app
 from drkit.config.load import load
 from drkit.cronjobs.jobs import COMPONENTS
@@ -17,7 +20,9 @@ from drkit.cronjobs.pods import USER
 from drkit.cronjobs.settings import SECRETS
 from drkit.cronjobs.tree import render
 from drkit.errors import ConfigurationError
+from tests.contract.api_rights import covers
 from tests.unit.cronjobs_tree import COMMITTED, OVERLAYS, ROOT, config, objects, pod_of
+from tests.unit.test_rights import PROXIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,6 +143,33 @@ def test_each_job_may_what_it_needs_and_no_more() -> None:
         ("leases", "create"),
         ("leases", "patch"),
     }
+
+
+def _granted(tree: Tree, name: str) -> tuple[Right, ...]:
+    """What the roles of a job's name give."""
+    found = [each for _, each in objects(tree) if each["metadata"]["name"] == name]
+    for each in found:
+        if each["kind"] == "ClusterRole":
+            del each["metadata"]["namespace"]  # kustomize gives it none
+    return rights.rights(found)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("wanted", PROXIES, ids=str)
+def test_no_job_acts_behind_the_api(component: str, wanted: Right) -> None:
+    """No job's account runs a program, opens a port or asks a kubelet, but in the pods of the named databases."""
+    granted = _granted(render(config(**EVERYTHING_KNOWN), "x", {}, {}), f"drkit-{component}")
+    assert not covers(granted, wanted)
+    in_databases = Right("create", "", "pods/exec", "postgres")
+    assert covers(granted, in_databases) is (component != "external-databases")
+
+
+def test_the_drill_job_may_what_drills_need() -> None:
+    """Each right of rbac-drills.yaml is the drill job's, programs in pods where the named databases are."""
+    granted = _granted(render(config(**EVERYTHING_KNOWN), "x", {}, {}), "drkit-drills")
+    for each in rights.read(rights.DRILLS):
+        wanted = replace(each, namespace="postgres") if each.resource == "pods/exec" else each
+        assert covers(granted, wanted), each
 
 
 def test_nobody_reaches_a_pod_and_it_reaches_what_it_must() -> None:
