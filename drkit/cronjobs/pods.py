@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from drkit.cronjobs.jobs import COMPONENTS, DRILLS, EVERYTHING, TIME_ZONE
+from drkit.cronjobs.jobs import COMPONENTS, DRILLS, EVERYTHING
 from drkit.cronjobs.settings import SECRETS, SETTINGS
 
 IMAGE: Final = "drkit"
@@ -46,7 +46,7 @@ def cron_job(component: str) -> dict[str, Any]:
         "metadata": metadata(component),
         "spec": {
             "schedule": "0 3 * * *",
-            "timeZone": TIME_ZONE,
+            "timeZone": "UTC",
             "suspend": True,
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": _LATE_SECONDS,

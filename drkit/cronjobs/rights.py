@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from drkit.config.model import DsnDatabase
-from drkit.cronjobs.jobs import BACK_UP_DATABASES, DATABASES, DRILLS, EXTERNAL
+from drkit.cronjobs.jobs import DATABASES, DRILLS, EVERYTHING, WITHOUT_API
 from drkit.cronjobs.pods import labels, metadata
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ _ONE_AT_A_TIME: Final = [
 
 def account(component: str) -> dict[str, Any]:
     """Its ServiceAccount; who asks the API for nothing has no token for it."""
-    token = {"automountServiceAccountToken": False} if component == EXTERNAL else {}
+    token = {"automountServiceAccountToken": False} if component in WITHOUT_API else {}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(component), **token}
 
 
 def base_rights(component: str) -> list[dict[str, Any]]:
     """The roles that do not depend on a configuration, with their bindings."""
-    if component == EXTERNAL:
+    if component in WITHOUT_API:
         return []
     if component == DATABASES:
         return _bound("Role", component, IN_PODS)
@@ -113,14 +113,16 @@ def egress(config: Config, job: Job, ports: Iterable[int]) -> list[dict[str, Any
     found = [_dns(), _to(sorted(set(ports)))]
     if job.uses_api:
         found.append(_to(_API_PORTS, *map(str, config.cronjobs.api)))
-    if job.component not in BACK_UP_DATABASES:
+    if job.component in (EVERYTHING, DRILLS):
         found.append(_to([config.cluster.ssh.port or _SSH_PORT]))
     if job.component == DRILLS:
         found.append(_to([80, _HTTPS_PORT]))  # probes ask pages, and the provider has the machines' power
-    elif job.component not in BACK_UP_DATABASES and config.cluster.token is not None:
+    elif job.component == EVERYTHING and config.cluster.token is not None:
         found.append(_to([_HTTPS_PORT]))
     if any(isinstance(each, DsnDatabase) for share in job.databases for each in share):
         found.append(_to([_POSTGRESQL_PORT]))
+    if config.notify.urls or config.notify.ping:
+        found.append(_to(config.cronjobs.ports))
     return found
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from drkit.config.model import CnpgDatabase
-from drkit.cronjobs.jobs import BACK_UP_DATABASES, DRILLS
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, DRILLS, OF_VAULTS, PRUNE
+from drkit.schedule import jobs as scheduled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,18 +54,61 @@ def _document(config: Config, job: Job, databases: tuple[Database, ...], behind:
         "vaults": {
             name: _vault(name, vault, behind, needed) for name, vault in config.vaults.items() if name in wanted
         },
-        "signing_key": {"file": needed.file("signing.key", "signing_key: Ed25519 in PEM; `drkit backup` made it")},
+        "signing_key": {"file": _signing_key(job, needed)},
+        "schedule": _schedule(config, job),
     }
+    if job.kind == scheduled.BACKUP:
+        timed = "databases" if job.component in BACK_UP_DATABASES else "cluster"
+        found["vaults"][timed]["schedule"] = job.times.cron
+    if config.notify.urls or config.notify.ping:
+        found["notify"] = _notify(config, job, needed)
     if config.trusted_keys:
         found["trusted_keys"] = list(config.trusted_keys)
     if databases:
         found["databases"] = [_database(each, needed) for each in databases]
     if config.proofs != "rows":
         found["proofs"] = config.proofs
-    if job.component not in BACK_UP_DATABASES and config.server_files.extra:
+    if job.component not in BACK_UP_DATABASES | OF_VAULTS and config.server_files.extra:
         found["server_files"] = {"extra": list(config.server_files.extra)}
     if job.component == DRILLS:
         found |= _of_drills(config, needed)
+    return found
+
+
+def _signing_key(job: Job, needed: Needed) -> str:
+    """Where it is; who seals nothing has its public half alone, beside that place."""
+    if job.component == PRUNE:
+        return needed.file("signing.key.pub", "the public half, which is beside it").removesuffix(".pub")
+    return needed.file("signing.key", "signing_key: Ed25519 in PEM; `drkit backup` made it")
+
+
+def _schedule(config: Config, job: Job) -> dict[str, Any]:
+    """The pod's one job, as its records and messages know it; a backup's time stands at its vault."""
+    found: dict[str, Any] = {"time_zone": job.times.zone, "limit": job.limit}
+    for key in ("prune", "verify", "verify_deep", "drills"):
+        wanted = getattr(config.schedule, key)
+        if job.scheduled == key.replace("_", "-"):
+            found[key] = wanted.model_dump(exclude_none=True)
+        elif key != "drills":
+            found[key] = None  # it has a time where none is given
+    return found
+
+
+def _notify(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
+    """Who is told, as everywhere: each job knows by its own records what is news."""
+    notify = config.notify
+    found: dict[str, Any] = notify.model_dump(mode="json", exclude_defaults=True, exclude={"urls", "ping"})
+    if notify.urls:
+        numbers = range(len(notify.urls))
+        found["urls"] = [
+            {"file": needed.file(f"notify-url-{number}", f"notify.urls.{number}: a service")} for number in numbers
+        ]
+    mine = [name for name in notify.ping if name in (job.scheduled, job.kind)]
+    if mine:
+        found["ping"] = {
+            name: {"file": needed.file(f"notify-ping-{_key(name)}", f"notify.ping.{name}: a dead man's switch")}
+            for name in mine
+        }
     return found
 
 
@@ -73,7 +117,7 @@ def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
     found: dict[str, Any] = {"name": cluster.name}
     if job.uses_api:
         found["kubeconfig"] = "in-cluster"
-    if job.component in BACK_UP_DATABASES:
+    if job.component in BACK_UP_DATABASES | OF_VAULTS:
         return found
     found["ssh"] = _ssh("cluster", cluster.ssh, needed) | _given(cluster.ssh, "user", "port")
     if cluster.servers:

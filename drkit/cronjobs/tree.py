@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from drkit.cronjobs import pods, rights
-from drkit.cronjobs.jobs import BACK_UP_DATABASES, COMPONENTS, DRILLS, TIME_ZONE, jobs
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, COMPONENTS, DRILLS, OF_VAULTS, VERIFY_DEEP, jobs
 from drkit.cronjobs.settings import SETTINGS, settings
 from drkit.manifests.emit import emit
 from drkit.points import names
@@ -22,6 +22,7 @@ _MADE: Final = "# Made by `drkit cronjobs render`: change drkit.yaml and render 
 _KUSTOMIZATION: Final = "kustomization.yaml"
 _KUSTOMIZE: Final = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 _BOX_PORT: Final = 22
+_TELLING_SECONDS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _top(config: Config, found: Iterable[Job], places: list[str]) -> dict[str, s
     }
     elsewhere: list[dict[str, Any]] = []
     for job in found:
-        if job.component in BACK_UP_DATABASES:
+        if job.component in BACK_UP_DATABASES | OF_VAULTS:
             continue
         read = {each.cnpg.partition("/")[0] for each in job.named_clusters}
         elsewhere += [each for name in sorted(read) for each in rights.database_rights(job.component, name, own)]
@@ -153,7 +154,8 @@ def _times(config: Config, job: Job, configs: list[str]) -> dict[str, Any]:
     }
     environment: list[dict[str, Any]] = [state]
     name = configs[0]
-    work: dict[str, Any] = {"activeDeadlineSeconds": round(config.cronjobs.limit)}
+    # drkit itself ends what takes too long, and tells so; what is tried again after that has no time left.
+    work: dict[str, Any] = {"activeDeadlineSeconds": round(job.limit) + _TELLING_SECONDS}
     if len(configs) > 1:
         work |= pods.indexed(len(configs))
         name = f"drkit-$({pods.INDEX}).yaml"
@@ -162,16 +164,19 @@ def _times(config: Config, job: Job, configs: list[str]) -> dict[str, Any]:
             {"name": pods.INDEX, "valueFrom": {"fieldRef": {"fieldPath": field}}},
             {"name": "XDG_STATE_HOME", "value": f"{pods.STATE}/$({pods.INDEX})"},
         ]
-    arguments = [*job.arguments, "--config", f"{SETTINGS}/{name}"]
+    arguments = ["schedule", "once", job.scheduled, "--config", f"{SETTINGS}/{name}"]
     container = {"name": pods.CONTAINER, "args": arguments, "env": environment}
-    template = {"spec": {"containers": [container]}}
+    spec: dict[str, Any] = {"containers": [container]}
+    if job.component == VERIFY_DEEP:
+        spec["volumes"] = [{"name": "tmp", "emptyDir": {"sizeLimit": config.cronjobs.scratch}}]
+    template = {"spec": spec}
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
         "metadata": {"name": job.name},
         "spec": {
-            "schedule": job.cron,
-            "timeZone": TIME_ZONE,
+            "schedule": job.times.cron,
+            "timeZone": job.times.zone,
             "suspend": False,
             "jobTemplate": {"spec": {**work, "template": template}},
         },

@@ -20,6 +20,7 @@ from drkit.cronjobs.pods import USER
 from drkit.cronjobs.settings import SECRETS
 from drkit.cronjobs.tree import render
 from drkit.errors import ConfigurationError
+from drkit.schedule.jobs import jobs, one
 from tests.contract.api_rights import covers
 from tests.unit.cronjobs_tree import COMMITTED, OVERLAYS, ROOT, config, objects, pod_of
 from tests.unit.test_rights import PROXIES
@@ -34,7 +35,7 @@ KUBERNETES = "1.34"
 READING = {"get", "list", "watch"}
 EVERYTHING_KNOWN = {
     "databases": [{"cnpg": "postgres/main-db"}, {"name": "billing", "dsn": {"env": "BILLING_DSN"}}],
-    "cronjobs": {"drills": {"cron": "0 1 * * 6"}},
+    "schedule": {"drills": {"cron": "0 1 * * 6"}},
 }
 
 
@@ -68,7 +69,7 @@ def test_kubernetes_knows_every_field(overlay: str) -> None:
 
 
 def test_the_reference_cluster_has_its_two_jobs() -> None:
-    """Databases every six hours in their own namespace, everything at three in the morning on a server, in UTC."""
+    """Databases every six hours in their own namespace, everything at three on a server, and what backups need."""
     jobs = {each["metadata"]["name"]: each for _, each in objects(_committed("reference")) if each["kind"] == "CronJob"}
     assert {
         (name, each["metadata"]["namespace"], each["spec"]["schedule"], each["spec"]["timeZone"])
@@ -76,6 +77,9 @@ def test_the_reference_cluster_has_its_two_jobs() -> None:
     } == {
         ("drkit-databases", "postgres", "0 */6 * * *", "UTC"),
         ("drkit-everything", "drkit", "0 3 * * *", "UTC"),
+        ("drkit-prune", "drkit", "30 4 * * *", "UTC"),
+        ("drkit-verify", "drkit", "0 5 * * 1-6", "UTC"),
+        ("drkit-verify-deep", "drkit", "0 5 * * 0", "UTC"),
     }
     for each in jobs.values():
         assert each["spec"]["concurrencyPolicy"] == "Forbid"
@@ -123,8 +127,9 @@ def test_each_job_may_what_it_needs_and_no_more() -> None:
             bound |= {(each["roleRef"]["name"], subject["name"]) for subject in each["subjects"]}
     assert all(role == account for role, account in bound)
     assert {(kind, where) for kind, where, _ in rules["drkit-databases"]} == {("Role", "postgres")}
-    assert "drkit-external-databases" not in rules
-    assert not _of(rendered, "ServiceAccount")["drkit-external-databases"]["automountServiceAccountToken"]
+    for name in ("drkit-external-databases", "drkit-prune", "drkit-verify", "drkit-verify-deep"):
+        assert name not in rules
+        assert not _of(rendered, "ServiceAccount")[name]["automountServiceAccountToken"]
     for name in ("drkit-databases", "drkit-everything"):
         for _, where, rule in rules[name]:
             more = set(rule["verbs"]) - READING
@@ -161,7 +166,7 @@ def test_no_job_acts_behind_the_api(component: str, wanted: Right) -> None:
     granted = _granted(render(config(**EVERYTHING_KNOWN), "x", {}, {}), f"drkit-{component}")
     assert not covers(granted, wanted)
     in_databases = Right("create", "", "pods/exec", "postgres")
-    assert covers(granted, in_databases) is (component != "external-databases")
+    assert covers(granted, in_databases) is (component in {"databases", "everything", "drills"})
 
 
 def test_the_drill_job_may_what_drills_need() -> None:
@@ -182,6 +187,7 @@ def test_nobody_reaches_a_pod_and_it_reaches_what_it_must() -> None:
         ports[name] = {port["port"] for rule in each["spec"]["egress"] for port in rule["ports"]}
     assert ports["drkit-databases"] == {53, 23, 443, 6443}
     assert ports["drkit-external-databases"] == {53, 23, 5432}
+    assert ports["drkit-prune"] == ports["drkit-verify-deep"] == {53, 23}
     assert ports["drkit-everything"] == {53, 23, 443, 6443, 22, 5432}
 
 
@@ -211,11 +217,15 @@ def test_a_pod_s_configuration_is_one(overlay: str, tmp_path: Path) -> None:
         found = load(tmp_path / "drkit.yaml")
         place = path.split("/")[2]
         named = {word.removeprefix(f"{SECRETS}/") for word in text.split() if word.startswith(SECRETS)}
+        if place.startswith("prune"):
+            named = {f"{each}.pub" if each == "signing.key" else each for each in named}
         assert named <= keys[place]
-        assert (found.cluster.kubeconfig == "in-cluster") is not place.startswith("external")
+        assert (found.cluster.kubeconfig == "in-cluster") is place.startswith(("databases", "everything", "drills"))
         assert all(vault.ssh.known_hosts and vault.ssh.key for vault in found.vaults.values())
         seen += 1
-    assert seen == (2 if overlay == "reference" else 6)
+        [job] = {each.name for each in jobs(found, tmp_path / "drkit.yaml")}
+        assert one(found, tmp_path / "drkit.yaml", job if not place.startswith("everything") else "backup") is not None
+    assert seen == (5 if overlay == "reference" else 9)
 
 
 def test_jobs_of_several_namespaces_have_repositories_of_their_own() -> None:
@@ -224,13 +234,65 @@ def test_jobs_of_several_namespaces_have_repositories_of_their_own() -> None:
     urls = {
         path.split("/")[2]: yaml.safe_load(text)["vaults"]["databases"]["url"]
         for path, text in rendered.files.items()
-        if path.endswith("/drkit.yaml")
+        if path.endswith("/drkit.yaml") and "schedule" in yaml.safe_load(text)["vaults"]["databases"]
     }
     assert urls == {
         "databases-a": "ssh://u1@box.example:23/./d-a",
         "databases-b": "ssh://u1@box.example:23/./d-b",
-        "everything-drkit": "ssh://u1@box.example:23/./d",
     }
+
+
+def test_times_limits_and_the_time_zone_are_those_of_the_schedule() -> None:
+    """What `drkit schedule` would do at which time on whose clock is what Kubernetes does, and null is never."""
+    schedule = {
+        "time_zone": "Europe/Berlin",
+        "limit": "2h",
+        "prune": None,
+        "verify": "5 6 * * *",
+        "verify_deep": {"cron": "0 5 * * 0", "limit": "24h"},
+    }
+    rendered = render(config(schedule=schedule), "x", {}, {})
+    found = _of(rendered, "CronJob")
+    assert {
+        name: (each["spec"]["schedule"], each["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] // 3600)
+        for name, each in found.items()
+    } == {
+        "drkit-databases": ("0 */6 * * *", 2),
+        "drkit-everything": ("0 3 * * *", 2),
+        "drkit-verify": ("5 6 * * *", 2),
+        "drkit-verify-deep": ("0 5 * * 0", 24),
+    }
+    assert {each["spec"]["timeZone"] for each in found.values()} == {"Europe/Berlin"}
+    for name, each in found.items():
+        arguments = pod_of(each)["containers"][0]["args"]
+        assert arguments[:2] == ["schedule", "once"]
+        text = next(text for path, text in rendered.files.items() if f"/{name[6:]}-" in path and "/drkit.yaml" in path)
+        assert yaml.safe_load(text)["schedule"]["time_zone"] == "Europe/Berlin"
+
+
+def test_each_pod_tells_those_who_are_told_of_its_job() -> None:
+    """Messages and dead man's switches are in each pod's configuration as files, and their ports are open."""
+    notify = {
+        "urls": [{"env": "URL"}],
+        "on": ["failure"],
+        "ping": {"backup/databases": {"env": "A"}, "verify-deep": {"env": "B"}},
+    }
+    rendered = render(config(notify=notify, cronjobs={"ports": [8443]}), "x", {}, {})
+    secrets = {each.name: set(each.keys) for each in rendered.secrets}
+    assert secrets["drkit-databases"] >= {"notify-url-0", "notify-ping-backup_2f_databases"}
+    assert secrets["drkit-verify-deep"] >= {"notify-url-0", "notify-ping-verify-deep"}
+    assert not any(each.startswith("notify-ping") for each in secrets["drkit-prune"])
+    assert yaml.safe_load(rendered.files["overlays/x/prune-drkit/drkit.yaml"])["notify"]["on"] == ["failure"]
+    for each in _of(rendered, "NetworkPolicy").values():
+        assert 8443 in {port["port"] for rule in each["spec"]["egress"] for port in rule["ports"]}
+
+
+def test_who_seals_nothing_has_no_key_that_signs() -> None:
+    """The pod that prunes has the public half alone."""
+    keys = {each.name: set(each.keys) for each in render(config(), "x", {}, {}).secrets}
+    assert "signing.key" not in keys["drkit-prune"]
+    assert "signing.key.pub" in keys["drkit-prune"]
+    assert "signing.key" in keys["drkit-verify"]
 
 
 def test_no_two_jobs_take_each_other_s_lock_for_a_dead_one_s() -> None:
