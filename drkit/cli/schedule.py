@@ -111,7 +111,7 @@ def run(config_file: ConfigOption = None) -> None:
     shared = _shared(config)
     log, daemon = shared.log, Daemon(wanted, shared)
     for name, vault in config.vaults.items():
-        if vault.schedule is None:
+        if vault.schedule is None and name in ("cluster", "databases"):
             log.say(Level.WARNING, f"vault {name} has no schedule: nothing is backed up into it by itself")
     try:
         with daemon.running():

@@ -143,6 +143,15 @@ class DsnDatabase(Model):
     dsn: Secret
 
 
+def source_names(database: Database) -> tuple[str, ...]:
+    """How recovery points call it; a CloudNativePG cluster as a whole by the beginning of its databases' names."""
+    if isinstance(database, DsnDatabase):
+        return (f"database/{database.name}",)
+    if database.databases is None:
+        return (f"database/{database.cnpg}",)
+    return tuple(f"database/{database.cnpg}/{each}" for each in database.databases)
+
+
 def _database_shape(value: Any) -> str:
     is_cnpg = "cnpg" in value if isinstance(value, dict) else isinstance(value, CnpgDatabase)
     return "cnpg-database" if is_cnpg else "dsn-database"
@@ -303,15 +312,21 @@ class Postgresql(Model):
     """For a scratch server where server programs are not here; ``{major}`` stands for PostgreSQL's version."""
 
 
+VaultName = Annotated[str, Field(pattern=r"^(cluster|databases(-[a-z0-9]([a-z0-9-]*[a-z0-9])?)?)$")]
+"""Sources go to ``cluster`` and ``databases``; the others are the repositories of databases that pods share out."""
+
+
 class Config(Model):
     """The whole of ``drkit.yaml``."""
 
     cluster: Cluster = Cluster()
-    vaults: dict[Literal["cluster", "databases"], VaultConfig] = Field(min_length=1)
+    vaults: dict[VaultName, VaultConfig] = Field(min_length=1)
     signing_key: Secret = Secret(file=Path("signing.key"))
     trusted_keys: list[Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]] = []
     databases: list[Database] = []
     server_files: ServerFiles = ServerFiles()
+    sealing: Literal["now", "later", "together"] = "now"
+    """In pods that share the databases out: what one stores is sealed ``later``, and the last seals it ``together``."""
     proofs: Literal["rows", "content"] = "rows"
     staging: Path | None = None
     postgresql: Postgresql = Postgresql()

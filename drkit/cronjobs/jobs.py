@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from drkit.config.model import CnpgDatabase, DsnDatabase
+from drkit.config.model import CnpgDatabase, source_names
 from drkit.cronjobs.shares import share_out
 from drkit.errors import ConfigurationError
 from drkit.schedule import jobs as scheduled
@@ -65,6 +65,11 @@ class Job:
         return tuple(each for share in self.databases for each in share if isinstance(each, CnpgDatabase))
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several pods share its databases, and one more seals what they stored."""
+        return len(self.databases) > 1
+
+    @property
     def uses_api(self) -> bool:
         """Whether it asks the cluster's API for something."""
         return self.component not in WITHOUT_API
@@ -107,13 +112,13 @@ def jobs(config: Config, sizes: Mapping[str, int], before: Mapping[str, int]) ->
     return tuple(sorted(found, key=lambda job: COMPONENTS.index(job.component)))
 
 
-def source_names(database: Database) -> tuple[str, ...]:
-    """How recovery points call it; a CloudNativePG cluster as a whole by the beginning of its databases' names."""
-    if isinstance(database, DsnDatabase):
-        return (f"database/{database.name}",)
-    if database.databases is None:
-        return (f"database/{database.cnpg}",)
-    return tuple(f"database/{database.cnpg}/{each}" for each in database.databases)
+def repositories(config: Config) -> tuple[str, ...]:
+    """What the names of the vaults have behind ``databases`` that pods share the databases out to; mostly none."""
+    if config.cronjobs.shares == 1 or "databases" not in config.vaults:
+        return ()
+    every = scheduled.one(config, Path(), f"{scheduled.BACKUP}/databases")
+    found = [] if every is None else _database_jobs(config, every, {}, {})
+    return tuple(behind for job in found if job.is_shared for behind in job.repositories)
 
 
 def _database_jobs(config: Config, of: scheduled.Job, sizes: Mapping[str, int], before: Mapping[str, int]) -> list[Job]:

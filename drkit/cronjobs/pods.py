@@ -34,7 +34,7 @@ def labels(component: str) -> dict[str, str]:
 
 def metadata(component: str, **more: Any) -> dict[str, Any]:
     """Of an object with the component's own name."""
-    return {"name": f"drkit-{component}", "labels": labels(component), **more}
+    return {"name": f"drkit-{component}", "labels": labels(component)} | more
 
 
 def cron_job(component: str) -> dict[str, Any]:
@@ -79,15 +79,18 @@ def _job(component: str) -> dict[str, Any]:
 
 
 def indexed(shares: int) -> dict[str, Any]:
-    """What makes a Job one of several pods, each with its number; what is null goes from the plain one's."""
+    """What makes a Job one of several pods, each with its number; what is null goes from the plain one's.
+
+    The last number is that of the pod which seals what the others stored.
+    """
     return {
         "completionMode": "Indexed",
-        "completions": shares,
-        "parallelism": min(shares, _AT_ONCE),
+        "completions": shares + 1,
+        "parallelism": min(shares, _AT_ONCE) + 1,
         "backoffLimit": None,
         "backoffLimitPerIndex": 2,
         # One share that fails does not end the others.
-        "maxFailedIndexes": shares,
+        "maxFailedIndexes": shares + 1,
         "podFailurePolicy": _failures("FailIndex", again=True),
     }
 

@@ -47,6 +47,9 @@ _ONE_AT_A_TIME: Final = [
 ]
 
 
+_OWN_JOB: Final = [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"]}]
+
+
 def account(component: str) -> dict[str, Any]:
     """Its ServiceAccount; who asks the API for nothing has no token for it."""
     token = {"automountServiceAccountToken": False} if component in WITHOUT_API else {}
@@ -72,8 +75,15 @@ def lease_rights(component: str, own: str) -> list[dict[str, Any]]:
     return _bound("Role", component, _ONE_AT_A_TIME, "kube-system", own)
 
 
-def _bound(kind: str, component: str, rules: Iterable[Any], namespace: str = "", own: str = "") -> list[dict[str, Any]]:
-    where = {"namespace": namespace} if namespace else {}
+def share_rights(component: str) -> list[dict[str, Any]]:
+    """To see which of the pods of a Job have ended, for the one that seals what they stored."""
+    return _bound("Role", component, _OWN_JOB, name=f"drkit-{component}-shares")
+
+
+def _bound(
+    kind: str, component: str, rules: Iterable[Any], namespace: str = "", own: str = "", name: str = ""
+) -> list[dict[str, Any]]:
+    where = ({"namespace": namespace} if namespace else {}) | ({"name": name} if name else {})
     subject = {"kind": "ServiceAccount", "name": f"drkit-{component}"} | ({"namespace": own} if own else {})
     return [
         {"apiVersion": _ROLES, "kind": kind, "metadata": metadata(component, **where), "rules": [*rules]},
@@ -81,7 +91,7 @@ def _bound(kind: str, component: str, rules: Iterable[Any], namespace: str = "",
             "apiVersion": _ROLES,
             "kind": f"{kind}Binding",
             "metadata": metadata(component, **where),
-            "roleRef": {"apiGroup": _GROUP, "kind": kind, "name": f"drkit-{component}"},
+            "roleRef": {"apiGroup": _GROUP, "kind": kind, "name": name or f"drkit-{component}"},
             "subjects": [subject],
         },
     ]
@@ -111,7 +121,7 @@ def egress(config: Config, job: Job, ports: Iterable[int]) -> list[dict[str, Any
         ports: the boxes'. Where they are is a name, which a policy cannot have.
     """
     found = [_dns(), _to(sorted(set(ports)))]
-    if job.uses_api:
+    if job.uses_api or job.is_shared:
         found.append(_to(_API_PORTS, *map(str, config.cronjobs.api)))
     if job.component in (EVERYTHING, DRILLS):
         found.append(_to([config.cluster.ssh.port or _SSH_PORT]))

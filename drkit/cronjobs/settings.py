@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SECRETS: Final = "/etc/drkit/secrets"
 SETTINGS: Final = "/etc/drkit/config"
+WHOLE: Final = frozenset({"cluster", "databases"})
+"""The vaults that one pod alone backs up to."""
 _LOCK_WAIT: Final = 3600.0
 """Jobs wait for each other's vaults: they are not in a hurry, and their limit ends them."""
 
@@ -44,11 +46,13 @@ def settings(config: Config, job: Job) -> tuple[tuple[dict[str, Any], ...], Mapp
         _document(config, job, databases, behind, needed)
         for databases, behind in zip(job.databases, job.repositories, strict=True)
     )
-    return documents, needed.keys
+    return (*documents, _sealing(config, job, needed)) if job.is_shared else documents, needed.keys
 
 
 def _document(config: Config, job: Job, databases: tuple[Database, ...], behind: str, needed: Needed) -> dict[str, Any]:
-    wanted = ("databases",) if job.component in BACK_UP_DATABASES else tuple(config.vaults)
+    wanted = {"databases"} if job.component in BACK_UP_DATABASES else WHOLE
+    if job.component in OF_VAULTS:
+        wanted = set(config.vaults)
     found: dict[str, Any] = {
         "cluster": _cluster(config, job, needed),
         "vaults": {
@@ -60,7 +64,9 @@ def _document(config: Config, job: Job, databases: tuple[Database, ...], behind:
     if job.kind == scheduled.BACKUP:
         timed = "databases" if job.component in BACK_UP_DATABASES else "cluster"
         found["vaults"][timed]["schedule"] = job.times.cron
-    if config.notify.urls or config.notify.ping:
+    if job.is_shared:
+        found["sealing"] = "later"
+    elif config.notify.urls or config.notify.ping:
         found["notify"] = _notify(config, job, needed)
     if config.trusted_keys:
         found["trusted_keys"] = list(config.trusted_keys)
@@ -72,6 +78,28 @@ def _document(config: Config, job: Job, databases: tuple[Database, ...], behind:
         found["server_files"] = {"extra": list(config.server_files.extra)}
     if job.component == DRILLS:
         found |= _of_drills(config, needed)
+    return found
+
+
+def _sealing(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
+    """Of the pod that seals what the others stored: it knows their vaults, and tells how all of it went."""
+    vault = config.vaults["databases"]
+    found: dict[str, Any] = {
+        "cluster": {"name": config.cluster.name},
+        "vaults": {
+            # The whole's is not used, and has the time of the job.
+            "databases": _vault("databases", vault, "", needed) | {"schedule": job.times.cron},
+            **{f"databases{behind}": _vault("databases", vault, behind, needed) for behind in job.repositories},
+        },
+        "signing_key": {"file": _signing_key(job, needed)},
+        "schedule": _schedule(config, job),
+        "databases": [_database(each, needed) for share in job.databases for each in share],
+        "sealing": "together",
+    }
+    if config.trusted_keys:
+        found["trusted_keys"] = list(config.trusted_keys)
+    if config.notify.urls or config.notify.ping:
+        found["notify"] = _notify(config, job, needed)
     return found
 
 
@@ -119,7 +147,7 @@ def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
         found["kubeconfig"] = "in-cluster"
     if job.component in BACK_UP_DATABASES | OF_VAULTS:
         return found
-    found["ssh"] = _ssh("cluster", cluster.ssh, needed) | _given(cluster.ssh, "user", "port")
+    found["ssh"] = _ssh("servers", cluster.ssh, needed, "the servers") | _given(cluster.ssh, "user", "port")
     if cluster.servers:
         found["servers"] = [_given(each, "name", "address") for each in cluster.servers]
     if cluster.token is not None:
@@ -128,11 +156,12 @@ def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
 
 
 def _vault(name: str, vault: VaultConfig, behind: str, needed: Needed) -> dict[str, Any]:
-    passphrase = needed.file(f"{name}-passphrase", f"vaults.{name}.passphrase")
+    of = name.partition("-")[0]  # the shares of one vault are opened by the same
+    passphrase = needed.file(f"{of}-passphrase", f"vaults.{of}.passphrase")
     found: dict[str, Any] = {
         "url": vault.url + behind,
         "passphrase": {"file": passphrase},
-        "ssh": _ssh(name, vault.ssh, needed),
+        "ssh": _ssh(of, vault.ssh, needed, "the box"),
         "keep": vault.keep.model_dump(exclude_defaults=True) or vault.keep.model_dump(include={"daily", "weekly"}),
         "compression": vault.compression,
         "lock_wait": max(vault.lock_wait, _LOCK_WAIT),
@@ -140,9 +169,9 @@ def _vault(name: str, vault: VaultConfig, behind: str, needed: Needed) -> dict[s
     return found | _given(vault, "remote_path")
 
 
-def _ssh(of: str, ssh: Ssh | VaultSsh, needed: Needed) -> dict[str, Any]:
+def _ssh(of: str, ssh: Ssh | VaultSsh, needed: Needed, opens: str) -> dict[str, Any]:
     """OpenSSH's own defaults are in a home that a pod does not have: key and host keys are files in any case."""
-    key = needed.file(f"{of}-ssh-key", f"the private key that opens {'the servers' if of == 'cluster' else 'the box'}")
+    key = needed.file(f"{of}-ssh-key", f"the private key that opens {opens}")
     hosts = needed.file(f"{of}-known-hosts", "their host keys, as ssh-keyscan writes them; compare them first")
     return {"key": key, "known_hosts": hosts} | _given(ssh, "jump")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from drkit.cluster import indexed_job
 from drkit.cronjobs import pods, rights
 from drkit.cronjobs.jobs import BACK_UP_DATABASES, COMPONENTS, DRILLS, OF_VAULTS, VERIFY_DEEP, jobs
 from drkit.cronjobs.settings import SETTINGS, settings
@@ -112,9 +113,8 @@ def _top(config: Config, found: Iterable[Job], places: list[str]) -> dict[str, s
 
 
 def _overlay_of_job(config: Config, job: Job, documents: tuple[dict[str, Any], ...], secret: Secret) -> dict[str, str]:
-    shared = len(documents) > 1
-    configs = [f"drkit-{index}.yaml" for index in range(len(documents))] if shared else ["drkit.yaml"]
-    kustomization = {
+    configs = [f"drkit-{index}.yaml" for index in range(len(documents))] if job.is_shared else ["drkit.yaml"]
+    kustomization: dict[str, Any] = {
         **_KUSTOMIZE,
         "namespace": job.namespace,
         "resources": [f"../../../base/{job.component}"],
@@ -123,8 +123,14 @@ def _overlay_of_job(config: Config, job: Job, documents: tuple[dict[str, Any], .
         "patches": [{"path": "patches.yaml"}],
     }
     patches = [_times(config, job, configs), _network(config, job), _storage(config, job)]
+    if job.is_shared:
+        kustomization["resources"] = [*kustomization["resources"], "shares.yaml"]
+        if not job.uses_api:
+            patches.append(rights.account(job.component) | {"automountServiceAccountToken": True})
     found = {name: _yaml([document]) for name, document in zip(configs, documents, strict=True)}
     found["patches.yaml"] = _yaml(patches)
+    if job.is_shared:
+        found["shares.yaml"] = _yaml(rights.share_rights(job.component))
     found[_KUSTOMIZATION] = _MADE + _of_secret(secret) + emit(kustomization)
     return found
 
@@ -156,13 +162,15 @@ def _times(config: Config, job: Job, configs: list[str]) -> dict[str, Any]:
     name = configs[0]
     # drkit itself ends what takes too long, and tells so; what is tried again after that has no time left.
     work: dict[str, Any] = {"activeDeadlineSeconds": round(job.limit) + _TELLING_SECONDS}
-    if len(configs) > 1:
-        work |= pods.indexed(len(configs))
+    if job.is_shared:
+        work |= pods.indexed(len(job.databases))
         name = f"drkit-$({pods.INDEX}).yaml"
         field = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
         environment += [
-            {"name": pods.INDEX, "valueFrom": {"fieldRef": {"fieldPath": field}}},
+            _field(pods.INDEX, field),
             {"name": "XDG_STATE_HOME", "value": f"{pods.STATE}/$({pods.INDEX})"},
+            _field(indexed_job.NAMESPACE, "metadata.namespace"),
+            _field(indexed_job.NAME, "metadata.labels['batch.kubernetes.io/job-name']"),
         ]
     arguments = ["schedule", "once", job.scheduled, "--config", f"{SETTINGS}/{name}"]
     container = {"name": pods.CONTAINER, "args": arguments, "env": environment}
@@ -181,6 +189,10 @@ def _times(config: Config, job: Job, configs: list[str]) -> dict[str, Any]:
             "jobTemplate": {"spec": {**work, "template": template}},
         },
     }
+
+
+def _field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
 def _network(config: Config, job: Job) -> dict[str, Any]:

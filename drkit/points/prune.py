@@ -51,10 +51,10 @@ def prune(
     results = []
     for name, vault in vaults.items():
         here = [point for point in catalogue.points if name in point.vaults]
-        kept = retention.keep(here, config.vaults[name].keep)  # type: ignore[index]  # names come from the same mapping
+        kept = retention.keep(here, config.vaults[name].keep)
         removed = [point.id for point in here if point.id not in kept]
         if carry_out:
-            with hold(vault, "drkit prune", config.vaults[name].lock_wait, reporter):  # type: ignore[index]  # see above
+            with hold(vault, "drkit prune", config.vaults[name].lock_wait, reporter):
                 _remove(names.slug(config.cluster.name), vault, removed, clock, reporter)
         results.append(Pruned(name, kept, removed))
     return results

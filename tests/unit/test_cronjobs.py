@@ -220,12 +220,13 @@ def test_a_pod_s_configuration_is_one(overlay: str, tmp_path: Path) -> None:
         if place.startswith("prune"):
             named = {f"{each}.pub" if each == "signing.key" else each for each in named}
         assert named <= keys[place]
-        assert (found.cluster.kubeconfig == "in-cluster") is place.startswith(("databases", "everything", "drills"))
+        asks = place.startswith(("databases", "everything", "drills")) and found.sealing != "together"
+        assert (found.cluster.kubeconfig == "in-cluster") is asks
         assert all(vault.ssh.known_hosts and vault.ssh.key for vault in found.vaults.values())
         seen += 1
         [job] = {each.name for each in jobs(found, tmp_path / "drkit.yaml")}
         assert one(found, tmp_path / "drkit.yaml", job if not place.startswith("everything") else "backup") is not None
-    assert seen == (5 if overlay == "reference" else 9)
+    assert seen == (5 if overlay == "reference" else 11)
 
 
 def test_jobs_of_several_namespaces_have_repositories_of_their_own() -> None:
@@ -310,7 +311,7 @@ def test_many_databases_are_shared_out_to_the_pods_of_one_job() -> None:
     databases = [{"cnpg": "postgres/main-db", "databases": names}]
     rendered = render(config(databases=databases, cronjobs={"shares": 8}), "x", {}, {})
     job = _of(rendered, "CronJob")["drkit-databases"]["spec"]["jobTemplate"]["spec"]
-    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 8, 5)
+    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 9, 6)
     assert "backoffLimit" not in job
     [container] = job["template"]["spec"]["containers"]
     assert container["args"][-1] == "/etc/drkit/config/drkit-$(JOB_COMPLETION_INDEX).yaml"
@@ -321,6 +322,11 @@ def test_many_databases_are_shared_out_to_the_pods_of_one_job() -> None:
     assert sorted(dealt) == names
     assert {len(each["databases"][0]["databases"]) for each in found} == {12, 13}
     assert len({each["vaults"]["databases"]["url"] for each in found}) == 8
+    assert {each["sealing"] for each in found} == {"later"}
+    last = yaml.safe_load(rendered.files["overlays/x/databases-postgres/drkit-8.yaml"])
+    assert last["sealing"] == "together"
+    urls = [vault["url"] for name, vault in last["vaults"].items() if name != "databases"]
+    assert urls == [each["vaults"]["databases"]["url"] for each in found]
 
 
 def test_no_pod_is_without_databases() -> None:
