@@ -16,6 +16,7 @@ RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r 
 COPY pyproject.toml README.md LICENSE ./
 COPY drkit ./drkit
 COPY chaos ./chaos
+COPY runbooks ./runbooks
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/drkit \
     && /opt/build/bin/pip --python /opt/drkit/bin/python install --no-index --no-deps /wheels/*.whl

@@ -102,7 +102,7 @@ def _applied(lab: Lab, manifest: str) -> Iterator[None]:
         assert done.status == 0, done.err
         yield
     finally:
-        kubectl(lab, "delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=manifest)
+        kubectl(lab, "delete", "--ignore-not-found", "--timeout=180s", "-f", "-", stdin=manifest)
 
 
 def test_the_cluster_takes_the_tree(workload: Lab, tmp_path: Path) -> None:
@@ -116,10 +116,11 @@ def test_the_cluster_takes_the_tree(workload: Lab, tmp_path: Path) -> None:
         assert "Warning" not in done.err
 
 
-@pytest.fixture
-def rights(workload: Lab, tmp_path: Path) -> Iterator[Lab]:
+@pytest.fixture(scope="module")
+def rights(workload: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The accounts and their rights, without the jobs."""
-    manifest = _built(workload, _rendered(workload, tmp_path, drills=True), tmp_path)
+    directory = tmp_path_factory.mktemp("rights")
+    manifest = _built(workload, _rendered(workload, directory, drills=True), directory)
     kinds = {"Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
     kept = yaml.safe_dump_all(each for each in yaml.safe_load_all(manifest) if each["kind"] in kinds)
     with _applied(workload, kept):
