@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +13,9 @@ from drkit.observe.text import printable
 
 if TYPE_CHECKING:
     from drkit.config.model import Config
+    from drkit.schedule.daemon import Daemon
     from drkit.schedule.jobs import Job
     from drkit.schedule.runner import Runner, Shared
-
-_AN_HOUR = 3600.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -98,29 +98,71 @@ def _to_its_end(runner: Runner) -> int:
 def run(config_file: ConfigOption = None) -> None:
     """Run the jobs at their times until told to end; SIGTERM and Ctrl-C undo what runs, and end with 0.
 
-    Runs that were missed, such as while the machine was off, are made up for by one. Says what it does on stderr: in
-    lines of JSON where that is no terminal, or as DRKIT_LOG=json|text has it.
+    Runs that were missed, such as while the machine was off, are made up for by one. A configuration that was changed
+    is seen within half a minute and counts as soon as no job runs; a wrong one is told of, and changes nothing. Says
+    what it does on stderr: in lines of JSON where that is no terminal, or as DRKIT_LOG=json|text has it.
     """
-    import time
-
     from drkit import process
     from drkit.observe.log import Level
     from drkit.schedule.daemon import Daemon
 
-    config, wanted = _wanted(config_file)
-    shared = _shared(config)
-    log, daemon = shared.log, Daemon(wanted, shared)
-    for name, vault in config.vaults.items():
-        if vault.schedule is None and name in ("cluster", "databases"):
-            log.say(Level.WARNING, f"vault {name} has no schedule: nothing is backed up into it by itself")
+    found = _prepared(config_file)
     try:
-        with daemon.running():
-            log.say(Level.INFO, f"runs {len(wanted)} jobs: {', '.join(job.name for job in wanted)}")
-            while True:
-                time.sleep(_AN_HOUR)  # until a signal
+        while True:
+            log, daemon = found.shared.log, Daemon(found.jobs, found.shared)
+            for name in found.untimed:
+                log.say(Level.WARNING, f"vault {name} has no schedule: nothing is backed up into it by itself")
+            with daemon.running():
+                log.say(Level.INFO, f"runs {len(found.jobs)} jobs: {', '.join(job.name for job in found.jobs)}")
+                found = _changed(config_file, found, daemon)
+            log.say(Level.INFO, "the configuration has changed: begins anew with it")
     except KeyboardInterrupt:
         process.forget_interrupt()
-        log.say(Level.INFO, "ended")
+        found.shared.log.say(Level.INFO, "ended")
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a scheduler runs, and how the configuration said it."""
+
+    text: str
+    jobs: tuple[Job, ...]
+    shared: Shared
+    untimed: tuple[str, ...]
+
+
+def _prepared(config_file: Path | None) -> _Prepared:
+    from drkit.config.load import find, read_text
+
+    text = read_text(find(config_file))
+    config, wanted = _wanted(config_file)
+    untimed = [str(name) for name, vault in config.vaults.items() if vault.schedule is None]
+    whole = tuple(name for name in untimed if name in ("cluster", "databases"))
+    return _Prepared(text, wanted, _shared(config), whole)
+
+
+def _changed(config_file: Path | None, known: _Prepared, daemon: Daemon) -> _Prepared:
+    """Wait until the configuration says something else, is right, and no job runs."""
+    import time
+
+    from drkit.config.load import find, read_text
+    from drkit.errors import DrkitError
+    from drkit.observe.log import Level
+    from drkit.schedule.daemon import LOOK_SECONDS
+
+    told = ""
+    while True:
+        time.sleep(LOOK_SECONDS)  # or until a signal
+        try:
+            text = read_text(find(config_file))
+            if text != known.text and not daemon.busy:
+                return _prepared(config_file)
+            told = "" if text == known.text else told
+        except DrkitError as error:
+            if error.message != told:
+                told = error.message
+                said = f"the configuration has changed and cannot be used, so the one before goes on: {told}"
+                known.shared.log.say(Level.ERROR, said)
 
 
 @handled

@@ -70,6 +70,11 @@ class Runner:
         self._shared = shared
         self._busy = threading.Lock()
 
+    @property
+    def busy(self) -> bool:
+        """Whether it runs, or waits in line."""
+        return self._busy.locked()
+
     def begin(self) -> None:
         """Take up the record that there is: what ran when the last scheduler died is known to have ended."""
         now = self._shared.clock.now()

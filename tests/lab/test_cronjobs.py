@@ -168,6 +168,17 @@ def test_an_account_may_what_its_job_needs(
     assert done.out.split()[0] == ("yes" if may else "no"), done.err
 
 
+@pytest.fixture(scope="module")
+def image(workload: Lab) -> None:
+    """Drkit's image on every node, without a registry."""
+    for node in workload["nodes"]:
+        with subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE) as saved:
+            importing = ["docker", "exec", "-i", node["container"], "k3s", "ctr", "images", "import", "-"]
+            subprocess.run(importing, stdin=saved.stdout, check=True, timeout=600)
+        assert saved.returncode == 0
+
+
+@pytest.mark.usefixtures("image")
 @pytest.mark.skipif(not IMAGE, reason="NOT TESTED: DRKIT_IMAGE names no image of drkit; docker build -t drkit:lab .")
 @pytest.mark.parametrize(
     ("job", "namespace", "sources"),
@@ -183,7 +194,6 @@ def test_a_job_ends_with_a_recovery_point(
     # The first backup makes the repositories and the signing key: a pod only reads that one.
     before = _points(workload, "backup", "databases")
     tree = _rendered(workload, tmp_path, drills=False)
-    _load_image(workload)
     manifest = _without_times(_built(workload, tree, tmp_path))
     with _applied(workload, manifest), _applied(workload, yaml.safe_dump_all(_secrets(workload, tree))):
         _run_job(workload, job, namespace, 600)
@@ -213,12 +223,12 @@ def _psql(lab: Lab, script: str) -> None:
     assert done.status == 0, done.err
 
 
+@pytest.mark.usefixtures("image")
 @pytest.mark.skipif(not IMAGE, reason="NOT TESTED: DRKIT_IMAGE names no image of drkit; docker build -t drkit:lab .")
 def test_a_hundred_databases_end_in_one_point(workload: Lab, tmp_path: Path, hundred: list[str]) -> None:
     """Four pods share a hundred databases out, each to a repository of its own, and a fifth seals one point of them."""
     _run(workload, "backup", "databases")
     tree = _rendered(workload, tmp_path, drills=False, named=hundred, shares=4)
-    _load_image(workload)
     manifest = _without_times(_built(workload, tree, tmp_path))
     config = str(tmp_path / "drkit.yaml")
     with _applied(workload, manifest), _applied(workload, yaml.safe_dump_all(_secrets(workload, tree))):
@@ -298,12 +308,3 @@ def _secrets(lab: Lab, tree: Tree) -> list[dict[str, Any]]:
         }
         for each in tree.secrets
     ]
-
-
-def _load_image(lab: Lab) -> None:
-    """The image on every node, without a registry."""
-    for node in lab["nodes"]:
-        with subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE) as saved:
-            importing = ["docker", "exec", "-i", node["container"], "k3s", "ctr", "images", "import", "-"]
-            subprocess.run(importing, stdin=saved.stdout, check=True, timeout=300)
-        assert saved.returncode == 0
