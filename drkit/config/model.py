@@ -339,6 +339,11 @@ class Config(Model):
     notify: Notify = Notify()
     clusters: dict[str, Target] = {}
 
+    @property
+    def shares(self) -> frozenset[str]:
+        """The vaults that stand nowhere in the file: repositories of what pods share out (``cronjobs.shares``)."""
+        return frozenset(name for name in self.vaults if self.cronjobs.shares > 1 and name.startswith("databases-"))
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [database.name for database in self.databases if isinstance(database, DsnDatabase)]

@@ -84,7 +84,7 @@ def at_hand(config: Config, text: str) -> Material:
     """
     gathering = _Gathering(config)
     for name, vault in config.vaults.items():
-        if vault.is_remote:
+        if vault.is_remote and name not in config.shares:
             gathering.way(str(name), vault)
         gathering.missing.append(Missing(f"vaults.{name}.borg-key", _NOT_ASKED))
     for place in places(config):
@@ -138,7 +138,7 @@ class _Gathering:
 
     def vault(self, name: str, config: VaultConfig, vault: BorgVault) -> VaultFacts:
         """A vault's own key, and its host's."""
-        if config.is_remote:
+        if config.is_remote and name not in self._config.shares:
             self.way(name, config)
         try:
             seen = vault.opened()
@@ -146,7 +146,7 @@ class _Gathering:
             self.missing.append(Missing(f"vaults.{name}.borg-key", "there is no repository yet"))
             return VaultFacts(name, config.url)
         key = register(vault.export_key())
-        where: Where = () if seen.holds_its_key else ("vaults", name, "key_file")
+        where: Where = () if seen.holds_its_key or name in self._config.shares else ("vaults", name, "key_file")
         self._add(
             f"vaults.{name}.borg-key", f"Borg's key of the vault {name}, under its passphrase", key.encode(), where
         )

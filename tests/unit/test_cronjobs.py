@@ -20,6 +20,7 @@ from drkit.cronjobs.pods import USER
 from drkit.cronjobs.settings import SECRETS
 from drkit.cronjobs.tree import render
 from drkit.errors import ConfigurationError
+from drkit.keys.places import places
 from drkit.schedule.jobs import jobs, one
 from tests.contract.api_rights import covers
 from tests.unit.cronjobs_tree import COMMITTED, OVERLAYS, ROOT, config, objects, pod_of
@@ -327,6 +328,19 @@ def test_many_databases_are_shared_out_to_the_pods_of_one_job() -> None:
     assert last["sealing"] == "together"
     urls = [vault["url"] for name, vault in last["vaults"].items() if name != "databases"]
     assert urls == [each["vaults"]["databases"]["url"] for each in found]
+
+
+def test_who_reads_the_configuration_knows_the_shares(tmp_path: Path) -> None:
+    """Each repository of the pods is a vault, opened like the one it is a share of."""
+    databases = [{"cnpg": "postgres/main-db", "databases": ["a", "b", "c"]}]
+    text = json.dumps(config(databases=databases, cronjobs={"shares": 8}).model_dump(mode="json", exclude_unset=True))
+    (tmp_path / "drkit.yaml").write_text(text)
+    found = load(tmp_path / "drkit.yaml")
+    assert set(found.vaults) == {"cluster", "databases", "databases-0", "databases-1", "databases-2"}
+    assert found.shares == {"databases-0", "databases-1", "databases-2"}
+    assert found.vaults["databases-2"].url == "ssh://u1@box.example:23/./d-2"
+    assert {each.name for each in jobs(found, tmp_path)} >= {"backup/cluster", "backup/databases", "prune"}
+    assert not [each for each in places(found) if "databases-" in each.name]
 
 
 def test_no_pod_is_without_databases() -> None:
