@@ -16,6 +16,7 @@ RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r 
 COPY pyproject.toml README.md LICENSE ./
 COPY drkit ./drkit
 COPY chaos ./chaos
+COPY runbooks ./runbooks
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/drkit \
     && /opt/build/bin/pip --python /opt/drkit/bin/python install --no-index --no-deps /wheels/*.whl
@@ -24,9 +25,11 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="drkit" \
       org.opencontainers.image.description="Backup, disaster recovery and high-availability drills for small k3s clusters" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN apt-get update \
+# PostgreSQL's server is what a deep verification restores into; it makes no cluster of its own here.
+RUN mkdir -p /etc/postgresql-common && echo create_main_cluster = false > /etc/postgresql-common/createcluster.conf \
+    && apt-get update \
     && apt-get install -y --no-install-recommends \
-        libacl1 liblz4-1 libssl3t64 libxxhash0 libzstd1 openssh-client postgresql-client tini \
+        libacl1 liblz4-1 libssl3t64 libxxhash0 libzstd1 openssh-client postgresql tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --home-dir /var/lib/drkit --create-home --shell /usr/sbin/nologin drkit
 COPY --from=build /opt/drkit /opt/drkit

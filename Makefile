@@ -71,7 +71,7 @@ COMPILE = $(LOCK_ENV)/bin/uv pip compile --quiet --universal --python-version 3.
 lock: ## resolve the dependencies again and rewrite the lock files
 	@python3 -m venv $(LOCK_ENV)
 	@$(LOCK_ENV)/bin/python -m pip install --quiet uv
-	@$(COMPILE) --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra notify --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --extra dev --output-file requirements-dev.lock pyproject.toml
 	@$(COMPILE) --group image-build --output-file requirements-build.lock
 

@@ -68,12 +68,24 @@ class Outcome:
 class Run:
     """One run. Make it, call ``execute`` once."""
 
-    def __init__(self, config: Config, vaults: Mapping[str, Vault], clock: Clock, reporter: Reporter) -> None:
+    def __init__(
+        self, config: Config, vaults: Mapping[str, Vault], clock: Clock, reporter: Reporter, *, part_of: str = ""
+    ) -> None:
+        """Prepare one.
+
+        Args:
+            config: what ``drkit.yaml`` says.
+            vaults: what is stored goes there.
+            clock: the time.
+            reporter: is told how it goes.
+            part_of: the point of several runs that another one seals; see ``together``. Empty for one of its own.
+        """
         self._config = config
         self._cluster = names.slug(config.cluster.name)
         self._vaults = vaults
         self._clock = clock
         self._reporter = reporter
+        self._part_of = part_of
         self._storing: dict[str, Storing] = {}
         self._warnings: list[str] = []
         self._volumes: tuple[Volume, ...] = ()
@@ -105,13 +117,13 @@ class Run:
                 wait = self._config.vaults[vault.name].lock_wait
                 stack.enter_context(hold(vault, "drkit backup", wait, self._reporter))
             stack.callback(self._close)
-            created = self._clock.now().replace(microsecond=0)
+            created = names.time_of(self._part_of) or self._clock.now().replace(microsecond=0)
             point = self._begin(created, sources)
             ready, failed = open_all(self._config, wanted, self._clock, self._reporter)
             if self._config.staging is not None and self._config.staging.exists():
                 remove_orphans(self._config.staging)
             signer = signing.signer(self._config, may_create=self._may_create_key(ready.values()))
-            later = self._after_newest(created, ready.values())
+            later = created if self._part_of else self._after_newest(created, ready.values())
             if later != created:
                 self._close()
                 point = self._begin(later, sources)
@@ -130,7 +142,7 @@ class Run:
 
     def _begin(self, created: datetime, sources: Sequence[Source]) -> str:
         """Name the point, and let its first archives be prepared while the vaults are being opened."""
-        point = names.new_point(created)
+        point = self._part_of or names.new_point(created)
         turns = {source.name: Lock() for source in sources}
         self._storing = {
             name: Storing(
@@ -235,13 +247,15 @@ class Run:
         self._reporter.warn(warning)
 
     def _seal_in(self, storing: Storing, sealed: Descriptor, created: datetime, full_text: bytes, comment: str) -> None:
-        name = str(names.ArchiveName(self._cluster, sealed.id, names.DESCRIPTOR))
+        name = str(names.ArchiveName(self._cluster, sealed.id, names.PART if self._part_of else names.DESCRIPTOR))
         # First in the list: an undone run must not leave a descriptor behind whose archives are gone.
         storing.archives.insert(0, name)
         with MemoryStream(full_text) as stream:
-            stored = storing.vault.store(name, stream, file_name="descriptor.json", comment=comment)
-        catalogues.remember(storing.vault, stored.archive, comment, full_text)
+            stored = storing.vault.store(name, stream, file_name=descriptors.FILE, comment=comment)
         leftovers.remember_sealed(storing.vault, self._cluster, created)
+        if self._part_of:
+            return
+        catalogues.remember(storing.vault, stored.archive, comment, full_text)
         own = (each for each in sealed.sources if each.stored and each.vault == storing.vault.name)
         archives = [stored.archive, *(Archive(each.archive, each.archive_id) for each in own)]
         self._sealed.append(VaultListing(storing.vault.name, archives, {name: comment}))

@@ -73,7 +73,8 @@ def set_up(config_file: Path | None, *, pruning: bool = False) -> Setup:
 def standing_of(setup: Setup) -> tuple[Standing, DrkitError | None]:
     """Where the cluster stands; and why nothing is known of its backups, where no vault answers."""
     from drkit.clock import SystemClock
-    from drkit.observe.standing import jobs
+    from drkit.config.load import read_text
+    from drkit.observe.standing import escrow, jobs
     from drkit.observe.standing.gather import gather
     from drkit.observe.standing.judge import judge
     from drkit.points import catalogue
@@ -82,7 +83,8 @@ def standing_of(setup: Setup) -> tuple[Standing, DrkitError | None]:
     asked = catalogue.ask(slug(setup.config.cluster.name), setup.vaults)
     now = SystemClock().now()
     scheduled = jobs.seen(setup.config, setup.file, now)
-    return judge(gather(setup.config, setup.vaults, setup.verifier, asked, now, scheduled)), asked.refused
+    kept = escrow.seen(setup.config, read_text(setup.file))
+    return judge(gather(setup.config, setup.vaults, setup.verifier, asked, now, scheduled, kept)), asked.refused
 
 
 def reporter() -> PlainReporter | TerminalReporter | JsonReporter:

@@ -93,4 +93,19 @@ def _anchor(config: Config, anchor: Callable[[Path], Path]) -> Config:
         name: vault if vault.is_remote else vault.model_copy(update={"url": str(anchor(Path(vault.url)))})
         for name, vault in anchored.vaults.items()
     }
-    return anchored.model_copy(update={"vaults": vaults})
+    return _with_shares(anchored.model_copy(update={"vaults": vaults}))
+
+
+def _with_shares(config: Config) -> Config:
+    """``config`` with the repositories that pods share the databases out to: they are read like any other vault."""
+    if config.cronjobs.shares == 1:
+        return config
+    from drkit.cronjobs.jobs import repositories  # noqa: PLC0415 - few configurations want it
+
+    whole = config.vaults.get("databases")
+    shares = {
+        f"databases{behind}": whole.model_copy(update={"url": whole.url + behind, "schedule": None})
+        for behind in repositories(config)
+        if whole is not None
+    }
+    return config.model_copy(update={"vaults": {**config.vaults, **shares}})

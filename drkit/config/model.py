@@ -157,6 +157,15 @@ class DsnDatabase(Model):
     vaults: Places = [DATABASES]
 
 
+def source_names(database: Database) -> tuple[str, ...]:
+    """How recovery points call it; a CloudNativePG cluster as a whole by the beginning of its databases' names."""
+    if isinstance(database, DsnDatabase):
+        return (f"database/{database.name}",)
+    if database.databases is None:
+        return (f"database/{database.cnpg}",)
+    return tuple(f"database/{database.cnpg}/{each}" for each in database.databases)
+
+
 def _database_shape(value: Any) -> str:
     is_cnpg = "cnpg" in value if isinstance(value, dict) else isinstance(value, CnpgDatabase)
     return "cnpg-database" if is_cnpg else "dsn-database"
@@ -354,6 +363,8 @@ class Config(Model):
     databases: list[Database] = []
     volumes: list[Volumes] = []
     server_files: ServerFiles = ServerFiles()
+    sealing: Literal["now", "later", "together"] = "now"
+    """In pods that share the databases out: what one stores is sealed ``later``, and the last seals it ``together``."""
     proofs: Literal["rows", "content"] = "rows"
     staging: Path | None = None
     postgresql: Postgresql = Postgresql()
@@ -366,6 +377,11 @@ class Config(Model):
     notify: Notify = Notify()
     clusters: dict[str, Target] = {}
 
+    @property
+    def shares(self) -> frozenset[str]:
+        """The vaults that stand nowhere in the file: repositories of what pods share out (``cronjobs.shares``)."""
+        return frozenset(name for name in self.vaults if self.cronjobs.shares > 1 and name.startswith("databases-"))
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [database.name for database in self.databases if isinstance(database, DsnDatabase)]
@@ -377,6 +393,8 @@ class Config(Model):
     @model_validator(mode="after")
     def _vaults_are_used(self) -> Self:
         """A vault that nothing goes to would look like a second copy, and be none."""
+        if self.sealing == "together":
+            return self  # what goes to each of them is the other pods' to say
         named = {*self._named(CLUSTER), *self._named(DATABASES)}
         if absent := sorted(named - set(self.vaults) - {CLUSTER, DATABASES}):
             raise ValueError(f"expected a vault {', '.join(absent)} under vaults, since a source names it")

@@ -9,8 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from drkit import bounded_yaml
-from drkit.config.model import CnpgDatabase, DsnDatabase
-from drkit.cronjobs.jobs import source_names
+from drkit.config.model import CnpgDatabase, DsnDatabase, source_names
 from drkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ def _databases(file: Path) -> list[Database]:
     try:
         document: Any = bounded_yaml.load(file.read_text(encoding="utf-8"), YAML(typ="safe", pure=True))
         listed: list[Mapping[str, Any]] = document.get("databases") or []
+        if document.get("sealing") == "together":
+            return []  # it has all of them, and backs up none
         return [
             CnpgDatabase.model_validate(each) if "cnpg" in each else DsnDatabase.model_validate(each) for each in listed
         ]

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from drkit.config.model import CnpgDatabase, DsnDatabase
+from drkit.config.model import DATABASES as DATABASES_VAULT
+from drkit.config.model import CnpgDatabase, source_names
 from drkit.cronjobs.shares import share_out
 from drkit.errors import ConfigurationError
+from drkit.schedule import jobs as scheduled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from drkit.config.model import Config, Database
+    from drkit.schedule.timing import Times
 
-COMPONENTS = ("databases", "external-databases", "everything", "drills")
-DATABASES, EXTERNAL, EVERYTHING, DRILLS = COMPONENTS
-"""Those in the cluster's pods, those by connection string, all that there is, and what hurts."""
+COMPONENTS = ("databases", "external-databases", "everything", "prune", "verify", "verify-deep", "drills")
+DATABASES, EXTERNAL, EVERYTHING, PRUNE, VERIFY, VERIFY_DEEP, DRILLS = COMPONENTS
+"""Databases in the cluster's pods, those by connection string, all that there is; what backups need; what hurts."""
 BACK_UP_DATABASES: Final = frozenset({DATABASES, EXTERNAL})
-TIME_ZONE: Final = "UTC"
+OF_VAULTS: Final = frozenset({PRUNE, VERIFY, VERIFY_DEEP})
+"""They read the vaults, and nothing of the cluster."""
+WITHOUT_API: Final = OF_VAULTS | {EXTERNAL}
+_WHOLE: Final = {scheduled.PRUNE: PRUNE, scheduled.VERIFY: VERIFY, scheduled.VERIFY_DEEP: VERIFY_DEEP} | {
+    scheduled.DRILLS: DRILLS
+}
+"""The component of each kind of job that is one CronJob. A rehearsal wants an engine for containers: no pod has one."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +38,20 @@ class Job:
     Attributes:
         component: one of ``COMPONENTS``: what it does, and so what it may.
         namespace: where it runs.
-        cron: when.
-        arguments: drkit's, without ``--config``.
+        scheduled: the job of ``drkit schedule`` that it does, by its name.
+        kind: of that one.
+        times: when.
+        limit: seconds that it may take.
         databases: for each of its pods those that it backs up; one pod, mostly.
         repositories: for each of its pods what its repository's name has behind that of the vault.
     """
 
     component: str
     namespace: str
-    cron: str
-    arguments: tuple[str, ...]
+    scheduled: str
+    kind: str
+    times: Times
+    limit: float
     databases: tuple[tuple[Database, ...], ...]
     repositories: tuple[str, ...] = ("",)
 
@@ -52,9 +66,14 @@ class Job:
         return tuple(each for share in self.databases for each in share if isinstance(each, CnpgDatabase))
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several pods share its databases, and one more seals what they stored."""
+        return len(self.databases) > 1
+
+    @property
     def uses_api(self) -> bool:
         """Whether it asks the cluster's API for something."""
-        return self.component != EXTERNAL
+        return self.component not in WITHOUT_API
 
 
 def jobs(config: Config, sizes: Mapping[str, int], before: Mapping[str, int]) -> tuple[Job, ...]:
@@ -69,46 +88,57 @@ def jobs(config: Config, sizes: Mapping[str, int], before: Mapping[str, int]) ->
         before: the share of each the last time.
 
     Raises:
-        ConfigurationError: nothing has a time, or a vault is where no pod reaches it.
+        ConfigurationError: nothing has a time, a vault is where no pod reaches it, or databases are to be shared out
+            that go to several vaults.
     """
-    found = []
-    vaults, wanted = config.vaults, config.cronjobs
-    for name, vault in vaults.items():
+    found: list[Job] = []
+    for name, vault in config.vaults.items():
         if not vault.is_remote:
             raise ConfigurationError(
                 f"vaults.{name}.url: a pod's files go with it; expected ssh://USER@HOST:PORT/./PATH",
                 "render from a configuration whose vaults are elsewhere",
             )
-    if "databases" in vaults and (cron := vaults["databases"].schedule):
-        found += _database_jobs(config, cron, sizes, before)
-    if "cluster" in vaults and (cron := vaults["cluster"].schedule):
-        found.append(Job(EVERYTHING, wanted.namespace, cron, ("backup",), (tuple(config.databases),)))
-    if wanted.drills is not None:
-        arguments = ("drill", "run", "--suite", wanted.drills.suite)
-        found.append(Job(DRILLS, wanted.namespace, wanted.drills.cron, arguments, (tuple(config.databases),)))
-    if not found:
+    if config.cronjobs.shares > 1 and any(each.vaults != [DATABASES_VAULT] for each in config.databases):
+        raise ConfigurationError(
+            f"cronjobs.shares: databases that pods share out go to the vault {DATABASES_VAULT} alone",
+            "leave out databases[].vaults, or shares",
+        )
+    for each in scheduled.jobs(config, Path()):
+        own = (each.times, each.limit)
+        if each.name == f"{scheduled.BACKUP}/databases":
+            found += _database_jobs(config, each, sizes, before)
+        elif each.kind == scheduled.BACKUP:
+            databases = tuple(config.databases)
+            found.append(Job(EVERYTHING, config.cronjobs.namespace, scheduled.BACKUP, each.kind, *own, (databases,)))
+        elif each.kind in _WHOLE:
+            component = _WHOLE[each.kind]
+            databases = () if component in OF_VAULTS else tuple(config.databases)
+            found.append(Job(component, config.cronjobs.namespace, each.name, each.kind, *own, (databases,)))
+    if not any(each.kind == scheduled.BACKUP for each in found):
         raise ConfigurationError("vaults: no job has a time", 'say when: vaults: {cluster: {…, schedule: "0 3 * * *"}}')
-    return tuple(found)
+    return tuple(sorted(found, key=lambda job: COMPONENTS.index(job.component)))
 
 
 def used_vaults(config: Config, job: Job, databases: Iterable[Database]) -> tuple[str, ...]:
     """The vaults that a pod of a job reaches, by the databases that are its."""
-    if job.component not in BACK_UP_DATABASES:
+    if job.component in OF_VAULTS:
         return tuple(config.vaults)
+    if job.component not in BACK_UP_DATABASES:
+        return tuple(name for name in config.vaults if name not in config.shares)
     named = {name for each in databases for name in each.vaults}
     return tuple(name for name in config.vaults if name in named)
 
 
-def source_names(database: Database) -> tuple[str, ...]:
-    """How recovery points call it; a CloudNativePG cluster as a whole by the beginning of its databases' names."""
-    if isinstance(database, DsnDatabase):
-        return (f"database/{database.name}",)
-    if database.databases is None:
-        return (f"database/{database.cnpg}",)
-    return tuple(f"database/{database.cnpg}/{each}" for each in database.databases)
+def repositories(config: Config) -> tuple[str, ...]:
+    """What the names of the vaults have behind ``databases`` that pods share the databases out to; mostly none."""
+    if config.cronjobs.shares == 1 or "databases" not in config.vaults:
+        return ()
+    every = scheduled.one(config, Path(), f"{scheduled.BACKUP}/databases")
+    found = [] if every is None else _database_jobs(config, every, {}, {})
+    return tuple(behind for job in found if job.is_shared for behind in job.repositories)
 
 
-def _database_jobs(config: Config, cron: str, sizes: Mapping[str, int], before: Mapping[str, int]) -> list[Job]:
+def _database_jobs(config: Config, of: scheduled.Job, sizes: Mapping[str, int], before: Mapping[str, int]) -> list[Job]:
     grouped: dict[tuple[str, str], list[Database]] = {}
     for database in config.databases:
         own = (EXTERNAL, config.cronjobs.namespace)
@@ -119,7 +149,7 @@ def _database_jobs(config: Config, cron: str, sizes: Mapping[str, int], before: 
         dealt = _dealt(databases, config.cronjobs.shares, sizes, before)
         behind = f"-{namespace if component == DATABASES else component}" if len(grouped) > 1 else ""
         repositories = tuple(f"{behind}-{index}" if len(dealt) > 1 else behind for index in range(len(dealt)))
-        made.append(Job(component, namespace, cron, ("backup", "databases"), dealt, repositories))
+        made.append(Job(component, namespace, of.name, of.kind, of.times, of.limit, dealt, repositories))
     return made
 
 

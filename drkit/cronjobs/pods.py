@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from drkit.cronjobs.jobs import COMPONENTS, DRILLS, EVERYTHING, TIME_ZONE
+from drkit.cronjobs.jobs import COMPONENTS, DRILLS, EVERYTHING
 from drkit.cronjobs.settings import SECRETS, SETTINGS
 
 IMAGE: Final = "drkit"
@@ -38,7 +38,7 @@ def labels(component: str) -> dict[str, str]:
 
 def metadata(component: str, **more: Any) -> dict[str, Any]:
     """Of an object with the component's own name."""
-    return {"name": f"drkit-{component}", "labels": labels(component), **more}
+    return {"name": f"drkit-{component}", "labels": labels(component)} | more
 
 
 def cron_job(component: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def cron_job(component: str) -> dict[str, Any]:
         "metadata": metadata(component),
         "spec": {
             "schedule": "0 3 * * *",
-            "timeZone": TIME_ZONE,
+            "timeZone": "UTC",
             "suspend": True,
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": _LATE_SECONDS,
@@ -83,15 +83,18 @@ def _job(component: str) -> dict[str, Any]:
 
 
 def indexed(shares: int) -> dict[str, Any]:
-    """What makes a Job one of several pods, each with its number; what is null goes from the plain one's."""
+    """What makes a Job one of several pods, each with its number; what is null goes from the plain one's.
+
+    The last number is that of the pod which seals what the others stored.
+    """
     return {
         "completionMode": "Indexed",
-        "completions": shares,
-        "parallelism": min(shares, _AT_ONCE),
+        "completions": shares + 1,
+        "parallelism": min(shares, _AT_ONCE) + 1,
         "backoffLimit": None,
         "backoffLimitPerIndex": 2,
         # One share that fails does not end the others.
-        "maxFailedIndexes": shares,
+        "maxFailedIndexes": shares + 1,
         "podFailurePolicy": _failures("FailIndex", again=True),
     }
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from drkit.config.model import CLUSTER, DATABASES, CnpgDatabase
-from drkit.cronjobs.jobs import BACK_UP_DATABASES, DRILLS, used_vaults
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, DRILLS, OF_VAULTS, PRUNE, used_vaults
+from drkit.schedule import jobs as scheduled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,30 +44,97 @@ def settings(config: Config, job: Job) -> tuple[tuple[dict[str, Any], ...], Mapp
         _document(config, job, databases, behind, needed)
         for databases, behind in zip(job.databases, job.repositories, strict=True)
     )
-    return documents, needed.keys
+    return (*documents, _sealing(config, job, needed)) if job.is_shared else documents, needed.keys
 
 
 def _document(config: Config, job: Job, databases: tuple[Database, ...], behind: str, needed: Needed) -> dict[str, Any]:
-    wanted = used_vaults(config, job, databases)
+    timed = DATABASES if job.component in BACK_UP_DATABASES else CLUSTER
+    wanted = {*used_vaults(config, job, databases), *([timed] if job.kind == scheduled.BACKUP else [])}
     found: dict[str, Any] = {
         "cluster": _cluster(config, job, needed),
         "vaults": {
             name: _vault(name, vault, behind, needed) for name, vault in config.vaults.items() if name in wanted
         },
-        "signing_key": {"file": needed.file("signing.key", "signing_key: Ed25519 in PEM; `drkit backup` made it")},
+        "signing_key": {"file": _signing_key(job, needed)},
+        "schedule": _schedule(config, job),
     }
+    if job.kind == scheduled.BACKUP:
+        found["vaults"][timed]["schedule"] = job.times.cron
+    if job.is_shared:
+        found["sealing"] = "later"
+    elif config.notify.urls or config.notify.ping:
+        found["notify"] = _notify(config, job, needed)
     if config.trusted_keys:
         found["trusted_keys"] = list(config.trusted_keys)
     if databases:
         found["databases"] = [_database(each, needed) for each in databases]
     if config.proofs != "rows":
         found["proofs"] = config.proofs
-    if job.component not in BACK_UP_DATABASES and config.volumes:
+    if job.component not in BACK_UP_DATABASES | OF_VAULTS and config.volumes:
         found["volumes"] = [each.model_dump(exclude_defaults=True) for each in config.volumes]
-    if job.component not in BACK_UP_DATABASES and config.server_files.extra:
+    if job.component not in BACK_UP_DATABASES | OF_VAULTS and config.server_files.extra:
         found["server_files"] = {"extra": list(config.server_files.extra)}
     if job.component == DRILLS:
         found |= _of_drills(config, needed)
+    return found
+
+
+def _sealing(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
+    """Of the pod that seals what the others stored: it knows their vaults, and tells how all of it went."""
+    vault = config.vaults["databases"]
+    found: dict[str, Any] = {
+        "cluster": {"name": config.cluster.name},
+        "vaults": {
+            # The whole's is not used, and has the time of the job.
+            "databases": _vault("databases", vault, "", needed) | {"schedule": job.times.cron},
+            **{f"databases{behind}": _vault("databases", vault, behind, needed) for behind in job.repositories},
+        },
+        "signing_key": {"file": _signing_key(job, needed)},
+        "schedule": _schedule(config, job),
+        "databases": [_database(each, needed) for share in job.databases for each in share],
+        "sealing": "together",
+    }
+    if config.trusted_keys:
+        found["trusted_keys"] = list(config.trusted_keys)
+    if config.notify.urls or config.notify.ping:
+        found["notify"] = _notify(config, job, needed)
+    return found
+
+
+def _signing_key(job: Job, needed: Needed) -> str:
+    """Where it is; who seals nothing has its public half alone, beside that place."""
+    if job.component == PRUNE:
+        return needed.file("signing.key.pub", "the public half, which is beside it").removesuffix(".pub")
+    return needed.file("signing.key", "signing_key: Ed25519 in PEM; `drkit backup` made it")
+
+
+def _schedule(config: Config, job: Job) -> dict[str, Any]:
+    """The pod's one job, as its records and messages know it; a backup's time stands at its vault."""
+    found: dict[str, Any] = {"time_zone": job.times.zone, "limit": job.limit}
+    for key in ("prune", "verify", "verify_deep", "drills"):
+        wanted = getattr(config.schedule, key)
+        if job.scheduled == key.replace("_", "-"):
+            found[key] = wanted.model_dump(exclude_none=True)
+        elif key != "drills":
+            found[key] = None  # it has a time where none is given
+    return found
+
+
+def _notify(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
+    """Who is told, as everywhere: each job knows by its own records what is news."""
+    notify = config.notify
+    found: dict[str, Any] = notify.model_dump(mode="json", exclude_defaults=True, exclude={"urls", "ping"})
+    if notify.urls:
+        numbers = range(len(notify.urls))
+        found["urls"] = [
+            {"file": needed.file(f"notify-url-{number}", f"notify.urls.{number}: a service")} for number in numbers
+        ]
+    mine = [name for name in notify.ping if name in (job.scheduled, job.kind)]
+    if mine:
+        found["ping"] = {
+            name: {"file": needed.file(f"notify-ping-{_key(name)}", f"notify.ping.{name}: a dead man's switch")}
+            for name in mine
+        }
     return found
 
 
@@ -75,11 +143,13 @@ def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
     found: dict[str, Any] = {"name": cluster.name}
     if job.uses_api:
         found["kubeconfig"] = "in-cluster"
-    if job.component not in BACK_UP_DATABASES and cluster.vaults != [CLUSTER]:
+    if job.component not in BACK_UP_DATABASES | OF_VAULTS and cluster.vaults != [CLUSTER]:
         found["vaults"] = list(cluster.vaults)
-    if job.component in BACK_UP_DATABASES:
+    if job.component in OF_VAULTS and not {CLUSTER, DATABASES}.issuperset(config.vaults):
+        found["vaults"] = list(config.vaults)  # a vault that nothing goes to is refused, and sources do not matter here
+    if job.component in BACK_UP_DATABASES | OF_VAULTS:
         return found
-    found["ssh"] = _ssh("cluster", cluster.ssh, needed) | _given(cluster.ssh, "user", "port")
+    found["ssh"] = _ssh("servers", cluster.ssh, needed, "the servers") | _given(cluster.ssh, "user", "port")
     if cluster.servers:
         found["servers"] = [_given(each, "name", "address") for each in cluster.servers]
     if cluster.token is not None:
@@ -88,11 +158,12 @@ def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
 
 
 def _vault(name: str, vault: VaultConfig, behind: str, needed: Needed) -> dict[str, Any]:
-    passphrase = needed.file(f"{name}-passphrase", f"vaults.{name}.passphrase")
+    of = name.partition("-")[0]  # the shares of one vault are opened by the same
+    passphrase = needed.file(f"{of}-passphrase", f"vaults.{of}.passphrase")
     found: dict[str, Any] = {
         "url": vault.url + behind,
         "passphrase": {"file": passphrase},
-        "ssh": _ssh(name, vault.ssh, needed),
+        "ssh": _ssh(of, vault.ssh, needed, "the box"),
         "keep": vault.keep.model_dump(exclude_defaults=True) or vault.keep.model_dump(include={"daily", "weekly"}),
         "compression": vault.compression,
         "lock_wait": max(vault.lock_wait, _LOCK_WAIT),
@@ -100,9 +171,9 @@ def _vault(name: str, vault: VaultConfig, behind: str, needed: Needed) -> dict[s
     return found | _given(vault, "remote_path")
 
 
-def _ssh(of: str, ssh: Ssh | VaultSsh, needed: Needed) -> dict[str, Any]:
+def _ssh(of: str, ssh: Ssh | VaultSsh, needed: Needed, opens: str) -> dict[str, Any]:
     """OpenSSH's own defaults are in a home that a pod does not have: key and host keys are files in any case."""
-    key = needed.file(f"{of}-ssh-key", f"the private key that opens {'the servers' if of == 'cluster' else 'the box'}")
+    key = needed.file(f"{of}-ssh-key", f"the private key that opens {opens}")
     hosts = needed.file(f"{of}-known-hosts", "their host keys, as ssh-keyscan writes them; compare them first")
     return {"key": key, "known_hosts": hosts} | _given(ssh, "jump")
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from drkit.cluster import indexed_job
 from drkit.cronjobs import pods, rights
-from drkit.cronjobs.jobs import BACK_UP_DATABASES, COMPONENTS, DRILLS, TIME_ZONE, jobs, used_vaults
+from drkit.cronjobs.jobs import BACK_UP_DATABASES, COMPONENTS, DRILLS, OF_VAULTS, VERIFY_DEEP, jobs, used_vaults
 from drkit.cronjobs.settings import SETTINGS, settings
 from drkit.manifests.emit import emit
 from drkit.points import names
@@ -22,6 +23,7 @@ _MADE: Final = "# Made by `drkit cronjobs render`: change drkit.yaml and render 
 _KUSTOMIZATION: Final = "kustomization.yaml"
 _KUSTOMIZE: Final = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 _BOX_PORT: Final = 22
+_TELLING_SECONDS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _top(config: Config, found: Iterable[Job], places: list[str]) -> dict[str, s
     }
     elsewhere: list[dict[str, Any]] = []
     for job in found:
-        if job.component in BACK_UP_DATABASES:
+        if job.component in BACK_UP_DATABASES | OF_VAULTS:
             continue
         read = {each.cnpg.partition("/")[0] for each in job.named_clusters}
         elsewhere += [each for name in sorted(read) for each in rights.database_rights(job.component, name, own)]
@@ -111,9 +113,8 @@ def _top(config: Config, found: Iterable[Job], places: list[str]) -> dict[str, s
 
 
 def _overlay_of_job(config: Config, job: Job, documents: tuple[dict[str, Any], ...], secret: Secret) -> dict[str, str]:
-    shared = len(documents) > 1
-    configs = [f"drkit-{index}.yaml" for index in range(len(documents))] if shared else ["drkit.yaml"]
-    kustomization = {
+    configs = [f"drkit-{index}.yaml" for index in range(len(documents))] if job.is_shared else ["drkit.yaml"]
+    kustomization: dict[str, Any] = {
         **_KUSTOMIZE,
         "namespace": job.namespace,
         "resources": [f"../../../base/{job.component}"],
@@ -122,8 +123,14 @@ def _overlay_of_job(config: Config, job: Job, documents: tuple[dict[str, Any], .
         "patches": [{"path": "patches.yaml"}],
     }
     patches = [_times(config, job, configs), _network(config, job), _storage(config, job)]
+    if job.is_shared:
+        kustomization["resources"] = [*kustomization["resources"], "shares.yaml"]
+        if not job.uses_api:
+            patches.append(rights.account(job.component) | {"automountServiceAccountToken": True})
     found = {name: _yaml([document]) for name, document in zip(configs, documents, strict=True)}
     found["patches.yaml"] = _yaml(patches)
+    if job.is_shared:
+        found["shares.yaml"] = _yaml(rights.share_rights(job.component))
     found[_KUSTOMIZATION] = _MADE + _of_secret(secret) + emit(kustomization)
     return found
 
@@ -153,29 +160,39 @@ def _times(config: Config, job: Job, configs: list[str]) -> dict[str, Any]:
     }
     environment: list[dict[str, Any]] = [state]
     name = configs[0]
-    work: dict[str, Any] = {"activeDeadlineSeconds": round(config.cronjobs.limit)}
-    if len(configs) > 1:
-        work |= pods.indexed(len(configs))
+    # drkit itself ends what takes too long, and tells so; what is tried again after that has no time left.
+    work: dict[str, Any] = {"activeDeadlineSeconds": round(job.limit) + _TELLING_SECONDS}
+    if job.is_shared:
+        work |= pods.indexed(len(job.databases))
         name = f"drkit-$({pods.INDEX}).yaml"
         field = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
         environment += [
-            {"name": pods.INDEX, "valueFrom": {"fieldRef": {"fieldPath": field}}},
+            _field(pods.INDEX, field),
             {"name": "XDG_STATE_HOME", "value": f"{pods.STATE}/$({pods.INDEX})"},
+            _field(indexed_job.NAMESPACE, "metadata.namespace"),
+            _field(indexed_job.NAME, "metadata.labels['batch.kubernetes.io/job-name']"),
         ]
-    arguments = [*job.arguments, "--config", f"{SETTINGS}/{name}"]
+    arguments = ["schedule", "once", job.scheduled, "--config", f"{SETTINGS}/{name}"]
     container = {"name": pods.CONTAINER, "args": arguments, "env": environment}
-    template = {"spec": {"containers": [container]}}
+    spec: dict[str, Any] = {"containers": [container]}
+    if job.component == VERIFY_DEEP:
+        spec["volumes"] = [{"name": "tmp", "emptyDir": {"sizeLimit": config.cronjobs.scratch}}]
+    template = {"spec": spec}
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
         "metadata": {"name": job.name},
         "spec": {
-            "schedule": job.cron,
-            "timeZone": TIME_ZONE,
+            "schedule": job.times.cron,
+            "timeZone": job.times.zone,
             "suspend": False,
             "jobTemplate": {"spec": {**work, "template": template}},
         },
     }
+
+
+def _field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
 def _network(config: Config, job: Job) -> dict[str, Any]:

@@ -72,6 +72,33 @@ def gather(config: Config, text: str) -> Material:
     return _material(config, text, facts, public, gathering)
 
 
+def at_hand(config: Config, text: str) -> Material:
+    """What of it can be had without asking a vault, a server or a command; what those have is missing.
+
+    Args:
+        config: what ``drkit.yaml`` says.
+        text: how it says it.
+
+    Raises:
+        ConfigurationError: a key that is here is none.
+    """
+    gathering = _Gathering(config)
+    for name, vault in config.vaults.items():
+        if vault.is_remote and name not in config.shares:
+            gathering.way(str(name), vault)
+        gathering.missing.append(Missing(f"vaults.{name}.borg-key", _NOT_ASKED))
+    for place in places(config):
+        if place.where[-1] == "key_file" or (isinstance(place.value, Secret) and place.value.command is not None):
+            gathering.missing.append(Missing(place.name, _NOT_ASKED))
+        else:
+            gathering.place(place)
+    public: tuple[str, ...] = ()
+    if config.signing_key.command is None:
+        public = gathering.signing_key()
+    gathering.missing += [Missing(each, _NOT_ASKED) for each in (SIGNING_KEY, f"{SIGNING_KEY}.pub", TOKEN)]
+    return _material(config, text, [], public, gathering)
+
+
 def _material(
     config: Config, text: str, facts: list[VaultFacts], public: tuple[str, ...], gathering: _Gathering
 ) -> Material:
@@ -111,21 +138,21 @@ class _Gathering:
 
     def vault(self, name: str, config: VaultConfig, vault: BorgVault) -> VaultFacts:
         """A vault's own key, and its host's."""
-        if config.is_remote:
-            self._way(name, config)
+        if config.is_remote and name not in self._config.shares:
+            self.way(name, config)
         try:
             seen = vault.opened()
         except NoRepository:
             self.missing.append(Missing(f"vaults.{name}.borg-key", "there is no repository yet"))
             return VaultFacts(name, config.url)
         key = register(vault.export_key())
-        where: Where = () if seen.holds_its_key else ("vaults", name, "key_file")
+        where: Where = () if seen.holds_its_key or name in self._config.shares else ("vaults", name, "key_file")
         self._add(
             f"vaults.{name}.borg-key", f"Borg's key of the vault {name}, under its passphrase", key.encode(), where
         )
         return VaultFacts(name, config.url, seen.repository_id, seen.encryption)
 
-    def _way(self, name: str, config: VaultConfig) -> None:
+    def way(self, name: str, config: VaultConfig) -> None:
         """The host keys of a box alone: what else this machine knows changes every day, and is of no use there."""
         where = ("vaults", name, "ssh", "known_hosts")
         lines = "".join(f"{key.line}\n" for key in hostkeys.pinned(config.url, config.ssh))
@@ -207,6 +234,7 @@ class _Gathering:
         self.found.append(_Found(where, name, what, content, essential, is_judged))
 
 
+_NOT_ASKED = "it was not asked for"
 _CHOSEN = "OpenSSH chooses the key; name it in drkit.yaml, and it goes along"
 _CHANGING = ("known_hosts", "kubeconfig")
 """What changes by itself, and is not missed when it is old."""

@@ -52,7 +52,8 @@ def dotted(where: Where) -> str:
 
 def places(config: Config) -> list[Place]:
     """All of them; those that stand nowhere in the file and have a default too."""
-    return list(_below(config, ()))
+    # What pods share out is reached and opened as the vault that it is a share of.
+    return [each for each in _below(config, ()) if each.where[0] != "vaults" or each.where[1] not in config.shares]
 
 
 def _below(value: Any, where: Where) -> Iterator[Place]:
@@ -99,5 +100,9 @@ def rewritten(text: str, config: Config, files: Mapping[Where, str]) -> str:
     secret = {place.where for place in places(config) if isinstance(place.value, Secret)}
     changes: dict[Where, Any] = {where: {"file": file} if where in secret else file for where, file in files.items()}
     # A path beside this machine's file says nothing elsewhere.
-    changes |= {("vaults", str(name), "url"): vault.url for name, vault in config.vaults.items() if not vault.is_remote}
+    changes |= {
+        ("vaults", str(name), "url"): vault.url
+        for name, vault in config.vaults.items()
+        if not vault.is_remote and name not in config.shares
+    }
     return edited(text, changes)

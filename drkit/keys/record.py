@@ -46,6 +46,15 @@ def last(cluster: str) -> Record | None:
         return None
 
 
+def newer(record: Record, now: Material) -> list[str]:
+    """The names of the items that are not in it as they are now."""
+    return _newer(record, fingerprints(now.cluster, now.items))
+
+
+def _newer(record: Record, marks: Mapping[str, str]) -> list[str]:
+    return [name for name, mark in marks.items() if record.items.get(name) != mark]
+
+
 def differences(record: Record, now: Material) -> list[str]:
     """What is not any more as it was kept, as sentences; nothing where the escrow is up to date.
 
@@ -54,8 +63,7 @@ def differences(record: Record, now: Material) -> list[str]:
     marks = fingerprints(now.cluster, now.items)
     said = [
         f"{name} is not in it" if name not in record.items else f"{name} has changed since"
-        for name, mark in marks.items()
-        if record.items.get(name) != mark
+        for name in _newer(record, marks)
     ]
     unread = {each.name for each in now.missing}
     return said + [f"{name} is not used any more" for name in record.items if name not in marks and name not in unread]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from drkit.points.signing import Signer, Verifier
 
 FORMAT = 1
+FILE = "descriptor.json"
+"""As its archive calls it."""
 LARGEST_BYTES = 64 * 1024 * 1024
 """A descriptor of a hundred thousand tables has 10 MB. More is not read: what comes out of the box is untrusted."""
 _COMMENT = "drkit1"

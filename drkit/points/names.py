@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DESCRIPTOR = "point"
+PART = "part"
+"""What one of several runs stored that are sealed together; gone when they are."""
 VERIFIED = "verified-"
 _NAME = re.compile(r"(?P<cluster>[A-Za-z0-9_-]+)\.(?P<point>\d{8}T\d{6}Z-[0-9a-f]{6})\.(?P<part>[A-Za-z0-9_-]+)")
 _READABLE_CHARACTERS = 60
@@ -57,6 +59,11 @@ def slug(text: str) -> str:
 def new_point(created: datetime) -> str:
     """An id for a point: sorts by time, and two runs in one second differ."""
     return f"{created.strftime(_TIME)}-{secrets.token_hex(3)}"
+
+
+def shared_point(created: datetime, of: str) -> str:
+    """The id of a point that several runs seal together: the same for all that know when, and of what, it is."""
+    return f"{created.strftime(_TIME)}-{hashlib.sha256(of.encode()).hexdigest()[:6]}"
 
 
 def time_of(point: str) -> datetime | None:

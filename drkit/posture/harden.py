@@ -20,7 +20,7 @@ MANAGER: Final = "drkit-patches"
 """Another field manager than the one that applied the objects: it says nothing of the fields that it leaves out."""
 _OURS: Final = frozenset({MANAGER, FIELD_MANAGER})
 _FORBIDDEN: Final = 403
-_BY_RIGHTS: Final = "cannot patch resource"
+_BY_RIGHTS: Final = ("cannot get resource", "cannot patch resource")
 """What admission refuses has the same status."""
 _NOT_FOUND: Final = 404
 _ABSENT: Final = "it is not there"
@@ -65,7 +65,7 @@ def _put(api: Api, wish: Wish, *, dry_run: bool, take_over: bool) -> Found:
             return Found(wish.number, str(wish), REFUSED, why=_ABSENT)
         return _applied(api, wish, live, dry_run=dry_run, take_over=take_over or wish.take_over or wish.own)
     except KubeRefused as error:
-        state = FORBIDDEN if error.status == _FORBIDDEN and _BY_RIGHTS in error.said else REFUSED
+        state = FORBIDDEN if error.status == _FORBIDDEN and any(each in error.said for each in _BY_RIGHTS) else REFUSED
         return Found(wish.number, str(wish), state, why=refusal.text(error))
 
 

@@ -82,6 +82,11 @@ class Daemon:
                     with suppress(RuntimeError):
                         self._alarms.shutdown(wait=True)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs, or waits in line."""
+        return any(runner.busy for runner in self._runners.values())
+
     def look(self) -> None:
         """See that every alarm is set as the records and the clock of now have it."""
         for name, runner in self._runners.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from drkit.schedule.timing import Times
@@ -59,6 +59,15 @@ def jobs(config: Config, file: Path) -> tuple[Job, ...]:
         file: each command is given it; absolute, for it may run elsewhere.
     """
     return tuple(_backups(config, file)) + tuple(_others(config, file))
+
+
+def one(config: Config, file: Path, name: str) -> Job | None:
+    """The job of that name; ``backup`` is everything as one recovery point, at the time of the vault ``cluster``."""
+    if name == BACKUP:
+        whole = next((each for each in _backups(config, file) if each.name == f"{BACKUP}/cluster"), None)
+        every = frozenset(map(str, config.vaults))
+        return whole and replace(whole, name=BACKUP, arguments=(BACKUP, *_common(file)), vaults=every)
+    return next((each for each in jobs(config, file) if each.name == name), None)
 
 
 def _backups(config: Config, file: Path) -> Iterator[Job]:

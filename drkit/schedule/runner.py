@@ -16,6 +16,7 @@ from drkit.schedule import child, events, record
 from drkit.schedule.events import Outcome
 from drkit.schedule.record import Ended
 from drkit.schedule.summary import summary
+from drkit.schedule.timing import Due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from drkit.schedule.lanes import Lanes
     from drkit.schedule.record import Record
     from drkit.schedule.store import Store
-    from drkit.schedule.timing import Due
 
 PROGRAM = (sys.executable, "-P", "-m", "drkit")
 """drkit itself, by the interpreter that runs it now; ``-P`` keeps it from importing what lies where it is started."""
@@ -70,6 +70,11 @@ class Runner:
         self._shared = shared
         self._busy = threading.Lock()
 
+    @property
+    def busy(self) -> bool:
+        """Whether it runs, or waits in line."""
+        return self._busy.locked()
+
     def begin(self) -> None:
         """Take up the record that there is: what ran when the last scheduler died is known to have ended."""
         now = self._shared.clock.now()
@@ -93,6 +98,20 @@ class Runner:
             first = True
             while not self._shared.ending.is_set() and self._once(tell=first):
                 first = False
+
+    def run_now(self) -> Ended:
+        """Run it once, now: whoever keeps the times has started this. How it ended."""
+        self.begin()
+        with self._busy:
+            known, now = self._settled(), self._shared.clock.now()
+            found = record.wanted(known, now)
+            if found is not None and record.missed(known, found, now):
+                self._tell(events.missed(self._shared.cluster, self.job, known, found, now))
+            return self._run(known, found or Due(now, 1))
+
+    def end(self) -> None:
+        """Have what runs interrupted, and begin nothing more."""
+        self._shared.ending.set()
 
     def _settled(self) -> Record:
         shared, name = self._shared, self.job.name
@@ -124,7 +143,7 @@ class Runner:
     def _waiting(self, before: str) -> None:
         self._say(Level.INFO, f"due, and waits for {before}, which uses the same vault")
 
-    def _run(self, known: Record, found: Due) -> None:
+    def _run(self, known: Record, found: Due) -> Ended:
         shared = self._shared
         started, begin = shared.clock.now(), shared.clock.monotonic()
         running = record.begun(known, found, started)
@@ -133,18 +152,17 @@ class Runner:
         for starter in shared.starters:
             self._pass_on(partial(starter, self.job.name, self.job.kind))
         outcome, status, said = self._result()
-        self._end(
-            running,
-            Ended(
-                due=found.at,
-                started=started,
-                ended=shared.clock.now(),
-                seconds=round(shared.clock.monotonic() - begin, 3),
-                outcome=outcome,
-                exit_code=status,
-                summary=said,
-            ),
+        ending = Ended(
+            due=found.at,
+            started=started,
+            ended=shared.clock.now(),
+            seconds=round(shared.clock.monotonic() - begin, 3),
+            outcome=outcome,
+            exit_code=status,
+            summary=said,
         )
+        self._end(running, ending)
+        return ending
 
     def _result(self) -> tuple[Outcome, int | None, str]:
         shared, job = self._shared, self.job

@@ -35,16 +35,35 @@ EVERYTHING = f"system:serviceaccount:{NAMESPACE}:drkit-everything"
 DRILLS = f"system:serviceaccount:{NAMESPACE}:drkit-drills"
 
 
-def _rendered(lab: Lab, directory: Path, *, drills: bool) -> Tree:
-    """The tree for the lab's own configuration; its files stay where they are."""
+def _rendered(lab: Lab, directory: Path, *, drills: bool, named: list[str] | None = None, shares: int = 1) -> Tree:
+    """The tree for the lab's own configuration, with its files where they are.
+
+    Args:
+        lab: it.
+        directory: the changed configuration is written there.
+        drills: whether there is a job for drills.
+        named: databases of the workload's cluster; all of them where left out.
+        shares: how many pods share them.
+    """
     document = yaml.safe_load(Path(lab["config"]).read_text())
-    cronjobs: dict[str, Any] = {"namespace": NAMESPACE, "image": IMAGE or "drkit:lab", "storage": "64Mi"}
-    if drills:
-        cronjobs["drills"] = {"cron": "0 1 1 1 *"}
-    changed = {**document, "databases": [{"cnpg": "postgres/main-db"}], "cronjobs": cronjobs}
+    cronjobs = {"namespace": NAMESPACE, "image": IMAGE or "drkit:lab", "storage": "64Mi", "shares": shares}
+    cluster = {"cnpg": "postgres/main-db"} | ({} if named is None else {"databases": named})
+    changed = {**document, "databases": [cluster], "cronjobs": cronjobs}
     changed.pop("drills", None)
+    if drills:
+        changed["schedule"] = {"drills": "0 1 1 1 *"}
+    _anchored(changed, Path(lab["config"]).parent)
     (directory / "drkit.yaml").write_text(json.dumps(changed))
     return render(load(directory / "drkit.yaml"), "lab", {}, {})
+
+
+def _anchored(document: Any, place: Path) -> None:
+    """Make the paths in a configuration those of the files beside it."""
+    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+        if isinstance(value, dict | list):
+            _anchored(value, place)
+        elif isinstance(value, str) and (place / value).is_file():
+            document[key] = str(place / value)
 
 
 def _server(lab: Lab) -> str:
@@ -83,7 +102,7 @@ def _applied(lab: Lab, manifest: str) -> Iterator[None]:
         assert done.status == 0, done.err
         yield
     finally:
-        kubectl(lab, "delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=manifest)
+        kubectl(lab, "delete", "--ignore-not-found", "--timeout=180s", "-f", "-", stdin=manifest)
 
 
 def test_the_cluster_takes_the_tree(workload: Lab, tmp_path: Path) -> None:
@@ -97,10 +116,11 @@ def test_the_cluster_takes_the_tree(workload: Lab, tmp_path: Path) -> None:
         assert "Warning" not in done.err
 
 
-@pytest.fixture
-def rights(workload: Lab, tmp_path: Path) -> Iterator[Lab]:
+@pytest.fixture(scope="module")
+def rights(workload: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The accounts and their rights, without the jobs."""
-    manifest = _built(workload, _rendered(workload, tmp_path, drills=True), tmp_path)
+    directory = tmp_path_factory.mktemp("rights")
+    manifest = _built(workload, _rendered(workload, directory, drills=True), directory)
     kinds = {"Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
     kept = yaml.safe_dump_all(each for each in yaml.safe_load_all(manifest) if each["kind"] in kinds)
     with _applied(workload, kept):
@@ -124,6 +144,12 @@ def rights(workload: Lab, tmp_path: Path) -> Iterator[Lab]:
         (EVERYTHING, False, "delete", "pods", "postgres"),
         (EVERYTHING, False, "patch", "nodes", ""),
         (EVERYTHING, False, "create", "secrets", NAMESPACE),
+        (EVERYTHING, False, "get", "pods/exec", "kube-system"),
+        (EVERYTHING, False, "get", "pods/portforward", "postgres"),
+        (EVERYTHING, False, "get", "nodes/proxy", ""),
+        (DATABASES, False, "get", "pods/proxy", "postgres"),
+        (DRILLS, False, "get", "nodes/proxy", ""),
+        (DRILLS, True, "watch", "nodes", ""),
         (DRILLS, True, "delete", "pods", "postgres"),
         (DRILLS, True, "patch", "nodes", ""),
         (DRILLS, True, "create", "leases.coordination.k8s.io", "kube-system"),
@@ -142,6 +168,17 @@ def test_an_account_may_what_its_job_needs(
     assert done.out.split()[0] == ("yes" if may else "no"), done.err
 
 
+@pytest.fixture(scope="module")
+def image(workload: Lab) -> None:
+    """Drkit's image on every node, without a registry."""
+    for node in workload["nodes"]:
+        with subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE) as saved:
+            importing = ["docker", "exec", "-i", node["container"], "k3s", "ctr", "images", "import", "-"]
+            subprocess.run(importing, stdin=saved.stdout, check=True, timeout=600)
+        assert saved.returncode == 0
+
+
+@pytest.mark.usefixtures("image")
 @pytest.mark.skipif(not IMAGE, reason="NOT TESTED: DRKIT_IMAGE names no image of drkit; docker build -t drkit:lab .")
 @pytest.mark.parametrize(
     ("job", "namespace", "sources"),
@@ -157,21 +194,68 @@ def test_a_job_ends_with_a_recovery_point(
     # The first backup makes the repositories and the signing key: a pod only reads that one.
     before = _points(workload, "backup", "databases")
     tree = _rendered(workload, tmp_path, drills=False)
-    _load_image(workload)
     manifest = _without_times(_built(workload, tree, tmp_path))
     with _applied(workload, manifest), _applied(workload, yaml.safe_dump_all(_secrets(workload, tree))):
-        done = kubectl(workload, "create", "job", MANUAL, f"--from=cronjob/{job}", "-n", namespace)
-        assert done.status == 0, done.err
-        try:
-            until(lambda: _ended(workload, namespace), 600, 1)
-            logs = kubectl(workload, "logs", "-n", namespace, f"job/{MANUAL}", "--tail=50")
-            assert _ended(workload, namespace) == "Complete", logs.out + logs.err
-        finally:
-            kubectl(workload, "delete", "job", MANUAL, "-n", namespace, "--ignore-not-found", "--wait=false")
+        _run_job(workload, job, namespace, 600)
     new = [each for each in _points(workload) if each["id"] not in {point["id"] for point in before}]
     assert len(new) == 1
     assert new[0]["complete"]
     assert sources <= {each["name"] for each in new[0]["sources"]}
+
+
+@pytest.fixture
+def hundred(workload: Lab) -> Iterator[list[str]]:
+    """A hundred small databases in the workload's cluster."""
+    names = [f"many{number:03}" for number in range(100)]
+    try:
+        _psql(workload, f"create database {names[0]};\n\\c {names[0]}\ncreate table told as select 1 as number;\n")
+        _psql(workload, "".join(f"create database {each} template {names[0]};\n" for each in names[1:]))
+        yield names
+    finally:
+        _psql(workload, "".join(f"drop database if exists {each};\n" for each in names))
+
+
+def _psql(lab: Lab, script: str) -> None:
+    """Run a script on the primary, each statement by itself."""
+    found = kubectl(lab, "get", "cluster", "main-db", "-n", "postgres", "-o", "jsonpath={.status.currentPrimary}")
+    argv = ["exec", "-i", "-n", "postgres", found.out.strip(), "-c", "postgres", "--"]
+    done = kubectl(lab, *argv, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", stdin=script)
+    assert done.status == 0, done.err
+
+
+@pytest.mark.usefixtures("image")
+@pytest.mark.skipif(not IMAGE, reason="NOT TESTED: DRKIT_IMAGE names no image of drkit; docker build -t drkit:lab .")
+def test_a_hundred_databases_end_in_one_point(workload: Lab, tmp_path: Path, hundred: list[str]) -> None:
+    """Four pods share a hundred databases out, each to a repository of its own, and a fifth seals one point of them."""
+    _run(workload, "backup", "databases")
+    tree = _rendered(workload, tmp_path, drills=False, named=hundred, shares=4)
+    manifest = _without_times(_built(workload, tree, tmp_path))
+    config = str(tmp_path / "drkit.yaml")
+    with _applied(workload, manifest), _applied(workload, yaml.safe_dump_all(_secrets(workload, tree))):
+        _run_job(workload, "drkit-databases", "postgres", 1500)
+    listed = json.loads(_run(workload, "points", "list", "--json", config=config))["points"]
+    shared = [each for each in listed if len({source["vault"] for source in each["sources"]}) > 1]
+    [point] = [each for each in shared if f"database/postgres/main-db/{hundred[0]}" in _names(each)]
+    assert point["complete"]
+    assert {f"database/postgres/main-db/{each}" for each in hundred} <= _names(point)
+    assert len({each["vault"] for each in point["sources"]}) == 4
+    _run(workload, "verify", point["id"], config=config)
+
+
+def _names(point: dict[str, Any]) -> set[str]:
+    return {each["name"] for each in point["sources"]}
+
+
+def _run_job(lab: Lab, job: str, namespace: str, seconds: float) -> None:
+    """Have the cluster's own controllers run a CronJob's Job now, to a good end."""
+    done = kubectl(lab, "create", "job", MANUAL, f"--from=cronjob/{job}", "-n", namespace)
+    assert done.status == 0, done.err
+    try:
+        until(lambda: _ended(lab, namespace), seconds, 1)
+        logs = kubectl(lab, "logs", "-n", namespace, "-l", f"batch.kubernetes.io/job-name={MANUAL}", "--tail=50")
+        assert _ended(lab, namespace) == "Complete", logs.out + logs.err
+    finally:
+        kubectl(lab, "delete", "job", MANUAL, "-n", namespace, "--ignore-not-found", "--wait=false")
 
 
 def _ended(lab: Lab, namespace: str) -> str:
@@ -191,8 +275,8 @@ def _points(lab: Lab, *first: str) -> list[dict[str, Any]]:
     return found
 
 
-def _run(lab: Lab, *words: str) -> str:
-    argv = [DRKIT, *words, "--config", lab["config"]]
+def _run(lab: Lab, *words: str, config: str = "") -> str:
+    argv = [DRKIT, *words, "--config", config or lab["config"]]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -206,12 +290,13 @@ def _secrets(lab: Lab, tree: Tree) -> list[dict[str, Any]]:
         "known-hosts": "known_hosts",
         "ssh-key": "box-append-only",
         "signing.key": "signing.key",
+        "signing.key.pub": "signing.key.pub",
+        "servers-ssh-key": "node-key",
+        "servers-known-hosts": "known_hosts",
     }
 
     def content(key: str) -> str:
-        name = (
-            "node-key" if key == "cluster-ssh-key" else files[key.removeprefix("cluster-").removeprefix("databases-")]
-        )
+        name = files.get(key) or files[key.removeprefix("cluster-").removeprefix("databases-")]
         return (place / name).read_text()
 
     return [
@@ -223,12 +308,3 @@ def _secrets(lab: Lab, tree: Tree) -> list[dict[str, Any]]:
         }
         for each in tree.secrets
     ]
-
-
-def _load_image(lab: Lab) -> None:
-    """The image on every node, without a registry."""
-    for node in lab["nodes"]:
-        with subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE) as saved:
-            importing = ["docker", "exec", "-i", node["container"], "k3s", "ctr", "images", "import", "-"]
-            subprocess.run(importing, stdin=saved.stdout, check=True, timeout=300)
-        assert saved.returncode == 0

@@ -145,6 +145,25 @@ def test_killed_in_mid_backup(site: Site, database: Callable[..., str]) -> None:
     assert {name.split(".")[1] for name in site.archives()} == {point["id"]}
 
 
+def test_a_changed_configuration_is_taken_up(site: Site, small: str) -> None:
+    """One that is wrong is told of once and changes nothing; one that is right gives the jobs their new times."""
+    site.write({"a": small}, vault=NIGHTLY, more=ALONE)
+    with _scheduler(site) as child:
+        assert child.stderr is not None
+        until(_record(site).exists)
+        right = site.config.read_text()
+        site.config.write_text(right.replace("0 3 * * *", "0 3 * *"))
+        lines = iter(child.stderr.readline, "")
+        said = next(line for line in lines if "cannot be used" in line)
+        assert "schedule" in said
+        assert json.loads(_record(site).read_text())["cron"] == "0 3 * * *"
+        site.config.write_text(right.replace("0 3 * * *", "30 4 1 1 *").replace("prune: null", 'prune: "0 1 1 1 *"'))
+        assert "begins anew" in next(line for line in lines if "cannot be used" not in line)
+        assert "runs 2 jobs: backup/databases, prune" in next(lines)
+        until(lambda: json.loads(_record(site).read_text())["cron"] == "30 4 1 1 *")
+        _ended(child)
+
+
 def test_a_second_scheduler_is_refused(site: Site, small: str) -> None:
     """It ends with 11 and says which process has the jobs; show says it too."""
     site.write({"a": small}, vault=NIGHTLY)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
+import tarfile
+from io import BytesIO
 from typing import TYPE_CHECKING
 
+import pyrage
 import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,7 +23,12 @@ if TYPE_CHECKING:
 
     from tests.lab.site import Site
 
-NOTIFY = "notify: {urls: [{env: NOTIFY_URL}]}"
+IDENTITY = pyrage.x25519.Identity.generate()
+ESCROW = f'escrow: {{recipients: ["{IDENTITY.to_public()}"]}}'
+NOTIFY = f"notify: {{urls: [{{env: NOTIFY_URL}}]}}\n{ESCROW}"
+
+
+NO_ESCROW = "whoever loses this machine cannot open the vaults"
 
 
 @pytest.fixture
@@ -47,7 +55,7 @@ def _value(text: str, name: str, **labels: str) -> float:
 
 
 def test_from_nothing_to_safe_and_back(site: Site, small: str, people: Sink) -> None:
-    """Lost before the first backup, at risk until a restore proved it, then safe, until the vault is gone."""
+    """Lost before the first backup, at risk until a restore and an escrow are there, then safe."""
     site.environment["NOTIFY_URL"] = f"json://{people.place}/"
     site.write({"shop": small}, more=NOTIFY)
     page = site.path / "status.html"
@@ -59,7 +67,7 @@ def test_from_nothing_to_safe_and_back(site: Site, small: str, people: Sink) -> 
 
     site.run("backup")
     first = site.run("status").out.splitlines()[0]
-    assert first.endswith("AT RISK: no backup was ever proven by a restore")
+    assert first.endswith("AT RISK: no backup was ever proven by a restore (and 1 more)")
     site.run("notify")
     [(kind, said)] = _messages(people)
     assert kind == "failure"
@@ -67,6 +75,8 @@ def test_from_nothing_to_safe_and_back(site: Site, small: str, people: Sink) -> 
     assert "over after" in said
 
     site.run("verify", "--deep")
+    assert site.run("status").out.splitlines()[0].endswith("AT RISK: there is no escrow bundle: " + NO_ESCROW)
+    site.run("keys", "export", "--to", "b.age")
     assert site.run("status", "--html", str(page)).out.splitlines()[0].endswith(": SAFE")
     standing = site.run("status", "--json").json()
     assert (standing["verdict"], standing["why"]) == ("safe", [])
@@ -89,6 +99,27 @@ def test_from_nothing_to_safe_and_back(site: Site, small: str, people: Sink) -> 
     [(kind, said)] = _messages(people)
     assert kind == "failure"
     assert PASSPHRASE not in said + text + page.read_text()
+
+
+def test_keys_that_are_newer_than_the_escrow_are_a_risk(site: Site, small: str, people: Sink) -> None:
+    """A new signing key is in no bundle yet, and neither is a service's address; other settings are no risk."""
+    site.write({"shop": small}, more=ESCROW)
+    site.run("backup")
+    site.run("verify", "--deep")
+    site.run("keys", "export", "--to", "b.age")
+    site.environment["NOTIFY_URL"] = f"json://{people.place}/"
+    site.write({"shop": small}, more=f"{ESCROW}\nschedule: {{prune: null}}")
+    assert site.run("status", "--json").json()["verdict"] == "safe"
+    site.write({"shop": small}, more=NOTIFY)
+    site.run("keys", "rotate", "signing-key")
+    [why] = site.run("status", "--json").json()["why"]
+    assert why == "the escrow bundle is older than notify.urls.0, signing_key, signing_key.pub"
+    site.run("keys", "export", "--to", "b.age")
+    assert site.run("status", "--json").json()["verdict"] == "safe"
+    with tarfile.open(fileobj=BytesIO(pyrage.decrypt((site.path / "b.age").read_bytes(), [IDENTITY]))) as bundle:
+        file = bundle.extractfile("keys/notify.urls.0")
+        assert file is not None
+        assert file.read().decode() == f"json://{people.place}/\n"
 
 
 def test_a_service_that_takes_nothing_ends_with_an_error(site: Site, small: str, people: Sink) -> None:

@@ -73,7 +73,7 @@ def _merge(into: dict[str, Any], patch: Mapping[str, Any]) -> None:
             into.pop(key, None)
         elif isinstance(value, dict) and isinstance(there, dict):
             _merge(there, value)
-        elif key in {"containers", "env"} and isinstance(there, list):
+        elif key in {"containers", "env", "volumes"} and isinstance(there, list):
             for each in value:
                 known = next((one for one in there if one["name"] == each["name"]), None)
                 if known is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # it has annotations, and no py.typed
@@ -10,6 +11,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from drkit.checks import rights
+from drkit.checks.rights import Right
 from drkit.cli.main import app
 from drkit.config.load import load
 from drkit.cronjobs.jobs import COMPONENTS
@@ -17,7 +20,11 @@ from drkit.cronjobs.pods import USER
 from drkit.cronjobs.settings import SECRETS
 from drkit.cronjobs.tree import render
 from drkit.errors import ConfigurationError
+from drkit.keys.places import places
+from drkit.schedule.jobs import jobs, one
+from tests.contract.api_rights import covers
 from tests.unit.cronjobs_tree import COMMITTED, OVERLAYS, ROOT, config, objects, pod_of
+from tests.unit.test_rights import PROXIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +36,7 @@ KUBERNETES = "1.34"
 READING = {"get", "list", "watch"}
 EVERYTHING_KNOWN = {
     "databases": [{"cnpg": "postgres/main-db"}, {"name": "billing", "dsn": {"env": "BILLING_DSN"}}],
-    "cronjobs": {"drills": {"cron": "0 1 * * 6"}},
+    "schedule": {"drills": {"cron": "0 1 * * 6"}},
 }
 
 
@@ -63,7 +70,7 @@ def test_kubernetes_knows_every_field(overlay: str) -> None:
 
 
 def test_the_reference_cluster_has_its_two_jobs() -> None:
-    """Databases every six hours in their own namespace, everything at three in the morning on a server, in UTC."""
+    """Databases every six hours in their own namespace, everything at three on a server, and what backups need."""
     jobs = {each["metadata"]["name"]: each for _, each in objects(_committed("reference")) if each["kind"] == "CronJob"}
     assert {
         (name, each["metadata"]["namespace"], each["spec"]["schedule"], each["spec"]["timeZone"])
@@ -71,6 +78,9 @@ def test_the_reference_cluster_has_its_two_jobs() -> None:
     } == {
         ("drkit-databases", "postgres", "0 */6 * * *", "UTC"),
         ("drkit-everything", "drkit", "0 3 * * *", "UTC"),
+        ("drkit-prune", "drkit", "30 4 * * *", "UTC"),
+        ("drkit-verify", "drkit", "0 5 * * 1-6", "UTC"),
+        ("drkit-verify-deep", "drkit", "0 5 * * 0", "UTC"),
     }
     for each in jobs.values():
         assert each["spec"]["concurrencyPolicy"] == "Forbid"
@@ -118,8 +128,9 @@ def test_each_job_may_what_it_needs_and_no_more() -> None:
             bound |= {(each["roleRef"]["name"], subject["name"]) for subject in each["subjects"]}
     assert all(role == account for role, account in bound)
     assert {(kind, where) for kind, where, _ in rules["drkit-databases"]} == {("Role", "postgres")}
-    assert "drkit-external-databases" not in rules
-    assert not _of(rendered, "ServiceAccount")["drkit-external-databases"]["automountServiceAccountToken"]
+    for name in ("drkit-external-databases", "drkit-prune", "drkit-verify", "drkit-verify-deep"):
+        assert name not in rules
+        assert not _of(rendered, "ServiceAccount")[name]["automountServiceAccountToken"]
     for name in ("drkit-databases", "drkit-everything"):
         for _, where, rule in rules[name]:
             more = set(rule["verbs"]) - READING
@@ -140,6 +151,33 @@ def test_each_job_may_what_it_needs_and_no_more() -> None:
     }
 
 
+def _granted(tree: Tree, name: str) -> tuple[Right, ...]:
+    """What the roles of a job's name give."""
+    found = [each for _, each in objects(tree) if each["metadata"]["name"] == name]
+    for each in found:
+        if each["kind"] == "ClusterRole":
+            del each["metadata"]["namespace"]  # kustomize gives it none
+    return rights.rights(found)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("wanted", PROXIES, ids=str)
+def test_no_job_acts_behind_the_api(component: str, wanted: Right) -> None:
+    """No job's account runs a program, opens a port or asks a kubelet, but in the pods of the named databases."""
+    granted = _granted(render(config(**EVERYTHING_KNOWN), "x", {}, {}), f"drkit-{component}")
+    assert not covers(granted, wanted)
+    in_databases = Right("create", "", "pods/exec", "postgres")
+    assert covers(granted, in_databases) is (component in {"databases", "everything", "drills"})
+
+
+def test_the_drill_job_may_what_drills_need() -> None:
+    """Each right of rbac-drills.yaml is the drill job's, programs in pods where the named databases are."""
+    granted = _granted(render(config(**EVERYTHING_KNOWN), "x", {}, {}), "drkit-drills")
+    for each in rights.read(rights.DRILLS):
+        wanted = replace(each, namespace="postgres") if each.resource == "pods/exec" else each
+        assert covers(granted, wanted), each
+
+
 def test_nobody_reaches_a_pod_and_it_reaches_what_it_must() -> None:
     """Nothing comes in; each job reaches DNS, the box, and of API, servers and databases what its sources need."""
     policies = _of(render(config(**EVERYTHING_KNOWN), "x", {}, {}), "NetworkPolicy")
@@ -150,6 +188,7 @@ def test_nobody_reaches_a_pod_and_it_reaches_what_it_must() -> None:
         ports[name] = {port["port"] for rule in each["spec"]["egress"] for port in rule["ports"]}
     assert ports["drkit-databases"] == {53, 23, 443, 6443}
     assert ports["drkit-external-databases"] == {53, 23, 5432}
+    assert ports["drkit-prune"] == ports["drkit-verify-deep"] == {53, 23}
     assert ports["drkit-everything"] == {53, 23, 443, 6443, 22, 5432}
 
 
@@ -179,11 +218,16 @@ def test_a_pod_s_configuration_is_one(overlay: str, tmp_path: Path) -> None:
         found = load(tmp_path / "drkit.yaml")
         place = path.split("/")[2]
         named = {word.removeprefix(f"{SECRETS}/") for word in text.split() if word.startswith(SECRETS)}
+        if place.startswith("prune"):
+            named = {f"{each}.pub" if each == "signing.key" else each for each in named}
         assert named <= keys[place]
-        assert (found.cluster.kubeconfig == "in-cluster") is not place.startswith("external")
+        asks = place.startswith(("databases", "everything", "drills")) and found.sealing != "together"
+        assert (found.cluster.kubeconfig == "in-cluster") is asks
         assert all(vault.ssh.known_hosts and vault.ssh.key for vault in found.vaults.values())
         seen += 1
-    assert seen == (2 if overlay == "reference" else 6)
+        [job] = {each.name for each in jobs(found, tmp_path / "drkit.yaml")}
+        assert one(found, tmp_path / "drkit.yaml", job if not place.startswith("everything") else "backup") is not None
+    assert seen == (5 if overlay == "reference" else 11)
 
 
 def test_jobs_of_several_namespaces_have_repositories_of_their_own() -> None:
@@ -192,13 +236,65 @@ def test_jobs_of_several_namespaces_have_repositories_of_their_own() -> None:
     urls = {
         path.split("/")[2]: yaml.safe_load(text)["vaults"]["databases"]["url"]
         for path, text in rendered.files.items()
-        if path.endswith("/drkit.yaml")
+        if path.endswith("/drkit.yaml") and "schedule" in yaml.safe_load(text)["vaults"]["databases"]
     }
     assert urls == {
         "databases-a": "ssh://u1@box.example:23/./d-a",
         "databases-b": "ssh://u1@box.example:23/./d-b",
-        "everything-drkit": "ssh://u1@box.example:23/./d",
     }
+
+
+def test_times_limits_and_the_time_zone_are_those_of_the_schedule() -> None:
+    """What `drkit schedule` would do at which time on whose clock is what Kubernetes does, and null is never."""
+    schedule = {
+        "time_zone": "Europe/Berlin",
+        "limit": "2h",
+        "prune": None,
+        "verify": "5 6 * * *",
+        "verify_deep": {"cron": "0 5 * * 0", "limit": "24h"},
+    }
+    rendered = render(config(schedule=schedule), "x", {}, {})
+    found = _of(rendered, "CronJob")
+    assert {
+        name: (each["spec"]["schedule"], each["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] // 3600)
+        for name, each in found.items()
+    } == {
+        "drkit-databases": ("0 */6 * * *", 2),
+        "drkit-everything": ("0 3 * * *", 2),
+        "drkit-verify": ("5 6 * * *", 2),
+        "drkit-verify-deep": ("0 5 * * 0", 24),
+    }
+    assert {each["spec"]["timeZone"] for each in found.values()} == {"Europe/Berlin"}
+    for name, each in found.items():
+        arguments = pod_of(each)["containers"][0]["args"]
+        assert arguments[:2] == ["schedule", "once"]
+        text = next(text for path, text in rendered.files.items() if f"/{name[6:]}-" in path and "/drkit.yaml" in path)
+        assert yaml.safe_load(text)["schedule"]["time_zone"] == "Europe/Berlin"
+
+
+def test_each_pod_tells_those_who_are_told_of_its_job() -> None:
+    """Messages and dead man's switches are in each pod's configuration as files, and their ports are open."""
+    notify = {
+        "urls": [{"env": "URL"}],
+        "on": ["failure"],
+        "ping": {"backup/databases": {"env": "A"}, "verify-deep": {"env": "B"}},
+    }
+    rendered = render(config(notify=notify, cronjobs={"ports": [8443]}), "x", {}, {})
+    secrets = {each.name: set(each.keys) for each in rendered.secrets}
+    assert secrets["drkit-databases"] >= {"notify-url-0", "notify-ping-backup_2f_databases"}
+    assert secrets["drkit-verify-deep"] >= {"notify-url-0", "notify-ping-verify-deep"}
+    assert not any(each.startswith("notify-ping") for each in secrets["drkit-prune"])
+    assert yaml.safe_load(rendered.files["overlays/x/prune-drkit/drkit.yaml"])["notify"]["on"] == ["failure"]
+    for each in _of(rendered, "NetworkPolicy").values():
+        assert 8443 in {port["port"] for rule in each["spec"]["egress"] for port in rule["ports"]}
+
+
+def test_who_seals_nothing_has_no_key_that_signs() -> None:
+    """The pod that prunes has the public half alone."""
+    keys = {each.name: set(each.keys) for each in render(config(), "x", {}, {}).secrets}
+    assert "signing.key" not in keys["drkit-prune"]
+    assert "signing.key.pub" in keys["drkit-prune"]
+    assert "signing.key" in keys["drkit-verify"]
 
 
 def test_no_two_jobs_take_each_other_s_lock_for_a_dead_one_s() -> None:
@@ -216,7 +312,7 @@ def test_many_databases_are_shared_out_to_the_pods_of_one_job() -> None:
     databases = [{"cnpg": "postgres/main-db", "databases": names}]
     rendered = render(config(databases=databases, cronjobs={"shares": 8}), "x", {}, {})
     job = _of(rendered, "CronJob")["drkit-databases"]["spec"]["jobTemplate"]["spec"]
-    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 8, 5)
+    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 9, 6)
     assert "backoffLimit" not in job
     [container] = job["template"]["spec"]["containers"]
     assert container["args"][-1] == "/etc/drkit/config/drkit-$(JOB_COMPLETION_INDEX).yaml"
@@ -227,6 +323,24 @@ def test_many_databases_are_shared_out_to_the_pods_of_one_job() -> None:
     assert sorted(dealt) == names
     assert {len(each["databases"][0]["databases"]) for each in found} == {12, 13}
     assert len({each["vaults"]["databases"]["url"] for each in found}) == 8
+    assert {each["sealing"] for each in found} == {"later"}
+    last = yaml.safe_load(rendered.files["overlays/x/databases-postgres/drkit-8.yaml"])
+    assert last["sealing"] == "together"
+    urls = [vault["url"] for name, vault in last["vaults"].items() if name != "databases"]
+    assert urls == [each["vaults"]["databases"]["url"] for each in found]
+
+
+def test_who_reads_the_configuration_knows_the_shares(tmp_path: Path) -> None:
+    """Each repository of the pods is a vault, opened like the one it is a share of."""
+    databases = [{"cnpg": "postgres/main-db", "databases": ["a", "b", "c"]}]
+    text = json.dumps(config(databases=databases, cronjobs={"shares": 8}).model_dump(mode="json", exclude_unset=True))
+    (tmp_path / "drkit.yaml").write_text(text)
+    found = load(tmp_path / "drkit.yaml")
+    assert set(found.vaults) == {"cluster", "databases", "databases-0", "databases-1", "databases-2"}
+    assert found.shares == {"databases-0", "databases-1", "databases-2"}
+    assert found.vaults["databases-2"].url == "ssh://u1@box.example:23/./d-2"
+    assert {each.name for each in jobs(found, tmp_path)} >= {"backup/cluster", "backup/databases", "prune"}
+    assert not [each for each in places(found) if "databases-" in each.name]
 
 
 def test_no_pod_is_without_databases() -> None:

@@ -212,10 +212,13 @@ def test_one_that_is_refused_keeps_no_other(memory: MemoryApi, api: HttpApi) -> 
     assert drifted(found) == found[:1]
 
 
-def test_an_account_that_may_only_read_is_no_drift(memory: MemoryApi, api: HttpApi, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("verb", "refused"), [("patch", "fieldManager=drkit-patches"), ("get", "/deployments/")])
+def test_an_account_that_may_only_read_is_no_drift(
+    memory: MemoryApi, api: HttpApi, tmp_path: Path, verb: str, refused: str
+) -> None:
     """The audit by such an account says that patches were not checked: that is neither drift nor none."""
-    said = b'{"kind": "Status", "message": "deployments.apps is forbidden: User x cannot patch resource", "code": 403}'
-    memory.fail("fieldManager=drkit-patches", times=9, status=403, body=said)
+    said = {"kind": "Status", "message": f"deployments.apps is forbidden: User x cannot {verb} resource", "code": 403}
+    memory.fail(refused, times=9, status=403, body=json.dumps(said).encode())
     assert [each.state for each in look(api, patches(scaled()))] == [FORBIDDEN]
     file = tmp_path / "drkit.yaml"
     file.write_text(f"{HEAD}{GOOD.replace('a,', 'kube-system,').replace(': b', ': coredns')}", encoding="utf-8")

@@ -10,7 +10,16 @@ from tests.unit.cronjobs_tree import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 INSTRUCTIONS = re.sub(r"\\\n\s*", "", re.sub(r"(?m)^#.*\n", "", DOCKERFILE)).splitlines()
-TAKEN = {"drkit", "chaos", "LICENSE", "README.md", "pyproject.toml", "requirements.lock", "requirements-build.lock"}
+TAKEN = {
+    "drkit",
+    "chaos",
+    "runbooks",
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+    "requirements.lock",
+    "requirements-build.lock",
+}
 
 
 def _after(word: str) -> list[str]:
@@ -73,3 +82,9 @@ def test_its_user_is_nobody_and_the_one_that_pods_run_as() -> None:
     installed = " ".join(line for line in last if line.startswith("RUN"))
     assert "openssh-client" in installed
     assert not re.search(r"gcc|-dev\b", installed)
+
+
+def test_what_the_package_includes_is_in_the_build() -> None:
+    """Directories that the wheel takes from beside the package are copied as well."""
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    assert set(built["targets"]["wheel"]["force-include"]) <= TAKEN

@@ -42,6 +42,9 @@ databases:
 clusters:
   new one: {provider: hetzner, token: {env: HCLOUD_TOKEN}, servers: [a]}
   "new-one": {provider: hetzner, token: {env: OTHER}, servers: [a]}
+notify:
+  urls: [{file: mail}]
+  ping: {backup/databases: {env: PING_URL}}
 # the end
 """
 
@@ -87,6 +90,8 @@ def test_every_secret_and_file_of_the_configuration_is_found() -> None:
         "databases.0.dsn",
         "clusters.new one.token",
         "clusters.new-one.token",
+        "notify.urls.0",
+        "notify.ping.backup/databases",
     }
 
 

@@ -12,6 +12,17 @@ from drkit.drill.watch.follow import KINDS, Kind
 from tests.contract.api_rights import asked, covers
 from tests.contract.api_server import memory_api
 
+PROXIES = (
+    Right("get", "", "pods/exec", "kube-system"),
+    Right("create", "", "pods/exec", "kube-system"),
+    Right("get", "", "pods/attach", "kube-system"),
+    Right("get", "", "pods/portforward", "kube-system"),
+    Right("get", "", "pods/proxy", "kube-system"),
+    Right("get", "", "services/proxy", "kube-system"),
+    Right("get", "", "nodes/proxy"),
+    Right("create", "", "serviceaccounts/token", "kube-system"),
+)
+"""What lets one act through the API as somebody else: a WebSocket to a program, a port or a kubelet is got."""
 FILES = (rights.READING, rights.DATABASES, rights.DRILLS)
 HURTING = (
     Right("delete", "", "pods", "web"),
@@ -49,6 +60,14 @@ def test_the_lease_is_the_only_one() -> None:
     assert covers(granted, asked("POST", mine))
     assert covers(granted, asked("PATCH", f"{mine}/{lease.NAME}"))
     assert not covers(granted, asked("PATCH", mine.replace(lease.NAMESPACE, "kube-node-lease") + "/k3s-1"))
+
+
+@pytest.mark.parametrize("wanted", PROXIES, ids=str)
+def test_reading_the_cluster_reaches_nothing_behind_the_api(wanted: Right) -> None:
+    """Every kind can be listed, and nothing be run, attached or connected to; drills run programs in pods alone."""
+    assert covers(rights.read(rights.READING), Right("list", "of.any", "kind", "kube-system"))
+    assert not covers(rights.read(rights.READING), wanted)
+    assert covers(rights.read(rights.DRILLS), wanted) is (wanted.resource == "pods/exec")
 
 
 @pytest.mark.parametrize("file", FILES)
