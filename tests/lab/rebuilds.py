@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shlex
 import subprocess
 import uuid
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 Lab = dict[str, Any]
 NAMESPACE, CLUSTER = "postgres", "main-db"
 DATABASE = f"{NAMESPACE}/{CLUSTER}"
-BULK = "create table bulk as select g, repeat(md5(g::text), 12) as t from generate_series(1, 150000) g"
+BULK = "create table bulk as select g, repeat(md5(g::text), 12) as t from generate_series(1, 400000) g"
 """Enough that a load of it takes some seconds, in which things can happen."""
 RESTORE_SECONDS = 900.0
 SPARES = ("spare-1", "spare-2")
@@ -101,6 +102,13 @@ class Lost:
         lines = journals[-1].read_text(errors="replace").splitlines() if journals else []
         finished = any('{"status": "finished"' in line for line in lines)
         return not finished and any(f'"step": "{step}", "status": "started"' in line for line in lines)
+
+    def is_loading(self) -> bool:
+        """Whether rows flow into a database; waits a little for that."""
+        asked = "select 1 from pg_stat_progress_copy where command = 'COPY FROM' and bytes_processed > 1000000"
+        looks = f'for _ in $(seq 50); do psql -U postgres -Atc "{asked}" | grep -q 1 && exit; sleep 0.1; done; exit 1'
+        words = ("exec", "-n", NAMESPACE, f"{CLUSTER}-1", "-c", "postgres", "--", "sh", "-c", shlex.quote(looks))
+        return self.kubectl(*words).status == 0
 
     def address(self, number: int = 0) -> str:
         """Of one of the spare machines."""

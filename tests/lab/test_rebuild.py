@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.lab.labs import COLD_SECONDS
-from tests.lab.rebuilds import DATABASE, SPARES, Lost, ended, lose
+from tests.lab.rebuilds import CLUSTER, DATABASE, SPARES, Lost, ended, lose
 from tests.lab.site import Site
 from tests.lab.waiting import until
 
@@ -105,13 +105,13 @@ def test_machines_that_reboot_on_the_way(lost: Lost) -> None:
 
 
 def test_a_network_that_is_cut_in_mid_load(lost: Lost) -> None:
-    """What was begun in the pod by way of a server that nobody reached for a while is ended, and begun again."""
+    """What was begun in the pod by way of a server that nobody reached for a while goes on, or is begun again."""
     with lost.spares():
         child = lost.start("--mode", "etcd", "--old-is-dead", "--json")
-        until(lambda: lost.has_begun(f"load {DATABASE}/docfast") or child.poll() is not None, 600, 0.05)
-        assert child.poll() is None, ended(child)
+        in_mid_load(lost, child)
         with lost.cut_off(SPARES[0]):
             time.sleep(CUT_SECONDS)
+        until(lambda: lost.kubectl("uncordon", SPARES[0]).status == 0, 120, 1)
         done = ended(child)
         assert done.status == 0, f"{done.out}\n{done.err}"
         is_whole(lost, done.json())
@@ -131,6 +131,17 @@ def test_two_restores_to_one_target(lost: Lost) -> None:
         assert done.status == 0, f"{done.out}\n{done.err}"
         is_whole(lost, done.json())
         assert ended(lost.start("--old-is-dead")).status == 14
+
+
+def in_mid_load(lost: Lost, child: subprocess.Popen[str]) -> None:
+    """Wait until rows flow into a database on the agent; no other one of PostgreSQL's is made on the server before."""
+    until(lambda: lost.has_begun(f"join {SPARES[1]}") or child.poll() is not None, 600, 0.05)
+    until(lambda: lost.kubectl("cordon", SPARES[0]).status == 0 or child.poll() is not None, 120, 0.5)
+    until(lambda: lost.has_begun(f"load {DATABASE}/docfast") or child.poll() is not None, 600, 0.05)
+    (primary,) = [each for each in lost.items("pods") if each["metadata"]["name"] == f"{CLUSTER}-1"]
+    assert primary["spec"]["nodeName"] == SPARES[1]
+    until(lambda: lost.is_loading() or child.poll() is not None, 60, 0.05)
+    assert child.poll() is None, ended(child)
 
 
 def kill_in(lost: Lost, child: subprocess.Popen[str], step: str) -> None:
