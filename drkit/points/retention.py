@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from drkit.config.model import Keep
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
 
 _PERIODS = (
     ("hourly", "%Y-%m-%d %H"),

@@ -10,7 +10,7 @@ import pytest
 from drkit.errors import NoSuchPoint, VerificationFailed, WrongKey
 from drkit.points import descriptor as descriptors
 from drkit.points.catalogue import Catalogue, VaultListing, assemble
-from drkit.points.descriptor import Verification, encode_verification
+from drkit.points.descriptor import FAILED, OK, PARTIAL, Verification, encode_verification
 from drkit.vault.port import Archive
 from tests.unit import builders
 from tests.unit.builders import NOON, source
@@ -18,6 +18,7 @@ from tests.unit.builders import NOON, source
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from drkit.points.descriptor import Descriptor
     from drkit.points.signing import Signer
 
 SIGNER = builders.signer()
@@ -52,6 +53,21 @@ class _Box:
         for vault in vaults:
             self.put(vault, f"docfast.{point}.point", comment)
         return point
+
+    def seal_twice(self, *statuses: str) -> Descriptor:
+        """A run with one source in both vaults, stored there in these ways."""
+        point = builders.point_id(NOON)
+        sources = []
+        for vault, status in zip(self.archives, statuses, strict=True):
+            stored = self.put(vault, archive := f"docfast.{point}.datastore") if status != FAILED else ""
+            sources.append(
+                source("datastore", vault=vault, status=status, archive=archive if stored else "", archive_id=stored)
+            )
+        sealed = builders.descriptor(NOON, sources)
+        comment = descriptors.encode_summary(sealed, descriptors.encode(sealed, SIGNER), SIGNER)
+        for vault in self.archives:
+            self.put(vault, f"docfast.{point}.point", comment)
+        return sealed
 
     def catalogue(self, *vaults: str) -> Catalogue:
         """What these vaults' answers come to; all vaults when left out."""
@@ -91,6 +107,43 @@ def test_an_archive_that_is_gone_makes_its_point_incomplete() -> None:
     assert not found.complete
     assert found.missing == ("database/databases",)
     assert [each.name for each in found.whole_sources] == ["database/cluster"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "drawn", "complete"),
+    [
+        ((OK, OK), "cluster", True),
+        ((FAILED, OK), "databases", True),
+        ((PARTIAL, OK), "databases", True),
+        ((OK, FAILED), "cluster", True),
+        ((FAILED, PARTIAL), "databases", False),
+        ((PARTIAL, PARTIAL), "cluster", False),
+    ],
+)
+def test_the_best_of_several_archives_is_drawn_on(statuses: tuple[str, str], drawn: str, complete: bool) -> None:
+    """Whole before in part, and else the first vault's; the point says in which vaults it is not whole."""
+    box = _Box()
+    sealed = box.seal_twice(*statuses)
+    (point,) = box.catalogue().points
+    assert [(each.name, each.vault) for each in point.sources] == [("datastore", drawn)]
+    assert point.complete is sealed.complete is complete
+    lacking = {vault for vault, status in zip(box.archives, statuses, strict=True) if status != OK}
+    assert set(point.incomplete_in) == set(sealed.incomplete_in) == lacking
+    assert [each.vault for each in point.drawn_on(sealed).sources] == [drawn]
+
+
+def test_a_vault_that_is_gone_or_silent_is_passed_over() -> None:
+    """One whose archives are gone counts as lost; one that did not answer as whole, and is not drawn on."""
+    box = _Box()
+    box.seal_twice(OK, OK)
+    box.archives["cluster"].clear()
+    (point,) = box.catalogue().points
+    assert (point.complete, point.missing, point.incomplete_in) == (True, (), ("cluster",))
+    assert [each.vault for each in point.whole_sources] == ["databases"]
+    (point,) = box.catalogue("databases").points
+    assert (point.complete, point.incomplete_in, point.silent) == (True, (), frozenset({"cluster"}))
+    assert [each.vault for each in point.whole_sources] == ["databases"]
+    assert [each.vault for each in point.part("databases")] == ["databases"]
 
 
 def test_an_archive_under_the_same_name_does_not_stand_in() -> None:

@@ -19,7 +19,7 @@ from tests.unit.builders import NOON, failed, point, source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
 
 RULES = ("hourly", "daily", "weekly", "monthly", "yearly")
 _AGES = st.lists(st.integers(0, 900 * 24), min_size=1, max_size=40, unique=True)
