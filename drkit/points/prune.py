@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drkit.backup.leftovers import debris
+from drkit.errors import NoRepository
 from drkit.points import catalogue as catalogues
 from drkit.points import names, retention
 from drkit.vault.lock import hold
@@ -44,19 +45,26 @@ def prune(
 
     Raises:
         DrkitError: a vault does not answer; a point might have its only whole copy there, so nothing is removed.
+        NoRepository: one is gone; the others were thinned out.
     """
     catalogue = catalogues.read(config.cluster.name, vaults, verifier)
     for problem in catalogue.problems:
         raise problem
     results = []
+    gone: NoRepository | None = None
     for name, vault in vaults.items():
         here = [point for point in catalogue.points if name in point.vaults]
         kept = retention.keep(here, config.vaults[name].keep, name)
         removed = [point.id for point in here if point.id not in kept]
         if carry_out:
-            with hold(vault, "drkit prune", config.vaults[name].lock_wait, reporter):
-                _remove(names.slug(config.cluster.name), vault, removed, clock, reporter)
+            try:
+                with hold(vault, "drkit prune", config.vaults[name].lock_wait, reporter):
+                    _remove(names.slug(config.cluster.name), vault, removed, clock, reporter)
+            except NoRepository as error:  # what is in the others goes by their own rules all the same
+                gone = gone or error
         results.append(Pruned(name, kept, removed))
+    if gone is not None:
+        raise gone
     return results
 
 

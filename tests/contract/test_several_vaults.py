@@ -16,6 +16,7 @@ from drkit.config.model import Config, Secret, VaultConfig
 from drkit.errors import NoRepository, SourceFailed, VaultUnreachable
 from drkit.observe.progress import PlainReporter
 from drkit.points import catalogue
+from drkit.points.prune import prune
 from drkit.points.select import recovery_set
 from drkit.points.signing import verifier
 from drkit.sources.port import MemoryStream
@@ -152,6 +153,16 @@ def test_a_vault_that_does_not_answer_is_not_drawn_on(vaults: Vaults) -> None:
     listed = vaults.points()
     assert [each.complete for each in listed.points] == [True, True]
     assert {each.source.vault for point in listed.points for each in recovery_set([point]).chosen} == {"offsite"}
+
+
+def test_a_vault_that_is_gone_keeps_no_other_from_being_thinned_out(vaults: Vaults) -> None:
+    """Points that its rules do not keep leave the other vault; that one is gone is said afterwards."""
+    for _ in range(3):
+        Run(vaults.config, vaults, SystemClock(), PlainReporter()).execute([Source("topology/a")])
+    vaults["cluster"] = MemoryVault("cluster")
+    with pytest.raises(NoRepository):
+        prune(vaults.config, vaults, verifier(vaults.config), SystemClock(), PlainReporter(), carry_out=True)
+    assert len(vaults.points().points) < 3
 
 
 def test_a_source_that_goes_to_one_vault_is_lost_with_it(vaults: Vaults) -> None:
