@@ -12,9 +12,10 @@ from drkit.observe.text import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from drkit.points.catalogue import Catalogue, Point
+    from drkit.points.catalogue import Catalogue
     from drkit.points.descriptor import Descriptor
     from drkit.points.diff import Change
+    from drkit.points.point import Point
 
 _TOLD = (10, 11, 12, 15)
 

@@ -11,7 +11,7 @@ from drkit.cli.common import ConfigOption, JsonOption, exits, handled, show_json
 
 if TYPE_CHECKING:
     from drkit.config.model import Config
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
     from drkit.runbook.fill import Filled
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drkit.config.model import GROUPS
+from drkit.points.select import group
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from drkit.config.model import Keep
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
 
 _PERIODS = (
     ("hourly", "%Y-%m-%d %H"),
@@ -23,11 +26,12 @@ def keep(points: Sequence[Point], rules: Keep, vault: str) -> dict[str, str]:
     """The points whose part in a vault is kept, by id, with the reason.
 
     Each rule in turn keeps the newest point of each of the last N periods that have one not kept already, and the
-    oldest of all where there are fewer periods than N (``borg prune``, "keep"). Beside the rules, never removed: the
-    newest complete point, the newest verified one, and the vault's last whole copy of any source, so that a source
-    which fails for weeks does not lose its last good backup, nor one vault what was lost in another. Of a source that
-    was never whole it is the last one in part. What a point has in another vault is that vault's to keep: else either
-    part would stay for the other.
+    oldest of all where there are fewer periods than N (``borg prune``, "keep"). That is done for the cluster's sources
+    and for databases each: where both are in one vault, a newer point of a database would else take the place of a
+    cluster's. Beside the rules, never removed: the newest complete point, the newest verified one, and the vault's last
+    whole copy of any source, so that a source which fails for weeks does not lose its last good backup, nor one vault
+    what was lost in another. Of a source that was never whole it is the last one in part. What a point has in
+    another vault is that vault's to keep: else either part would stay for the other.
 
     Args:
         points: those with a part in the vault, newest first.
@@ -35,8 +39,8 @@ def keep(points: Sequence[Point], rules: Keep, vault: str) -> dict[str, str]:
         vault: whose part it is.
     """
     kept: dict[str, str] = {}
-    for rule, period in _PERIODS:
-        _apply(points, getattr(rules, rule), rule, period, kept)
+    for each in GROUPS:
+        kept = {**_by_rules([point for point in points if _has(point, vault, each)], rules), **kept}
     for point in points:
         if point.complete_in(vault):
             kept.setdefault(point.id, "newest complete")
@@ -56,6 +60,17 @@ def keep(points: Sequence[Point], rules: Keep, vault: str) -> dict[str, str]:
         if new:
             copied |= new
             kept.setdefault(point.id, f"last copy, in part, of {', '.join(sorted(new))}")
+    return kept
+
+
+def _has(point: Point, vault: str, wanted: str) -> bool:
+    return any(source.vault == vault and group(source.kind) == wanted for source in point.summary.sources)
+
+
+def _by_rules(points: Sequence[Point], rules: Keep) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    for rule, period in _PERIODS:
+        _apply(points, getattr(rules, rule), rule, period, kept)
     return kept
 
 

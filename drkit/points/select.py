@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
-    from drkit.points.catalogue import Point
     from drkit.points.descriptor import SourceEntry
+    from drkit.points.point import Point
 
 GROUPS = {"databases": ("database", "globals"), "database": ("database", "globals")}
 """What ``--only`` accepts beside the name of a kind."""

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from drkit.config.model import Config
-    from drkit.points.catalogue import Catalogue, Point
+    from drkit.points.catalogue import Catalogue
     from drkit.points.descriptor import Descriptor, SourceEntry
+    from drkit.points.point import Point
 
 RESTORED = "restored"
 _COMES_AND_GOES = changes.FOUND_OUT | {"server-files", "volumes"}

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from drkit.config.model import Keep
-    from drkit.points.catalogue import Point
     from drkit.points.pins import Pins
+    from drkit.points.point import Point
     from drkit.points.signing import Verifier
 
 GONE = "is gone"

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from drkit.cluster.kube import Object
-    from drkit.points.catalogue import Point
     from drkit.points.descriptor import SourceEntry
+    from drkit.points.point import Point
     from drkit.points.signing import Verifier
     from drkit.vault.port import Vault
 

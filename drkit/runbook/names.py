@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from drkit.config.model import Config, Target
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
 
 _EDGE: Final = r"(?![\w-])"
 _SYSTEM: Final = frozenset({"kube-system", "cnpg-system", "cert-manager"})

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drkit.config.model import Config
-    from drkit.config.model import Job as Wanted
+    from drkit.config.schedule import Job as Wanted
 
 BACKUP, VERIFY, VERIFY_DEEP, PRUNE, HARDEN, DRILLS, REHEARSAL = KINDS = (
     "backup",

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from drkit.cluster.kube import Api
     from drkit.config.model import Config
     from drkit.observe.progress import Reporter
-    from drkit.points.catalogue import Catalogue, Point
+    from drkit.points.catalogue import Catalogue
     from drkit.points.descriptor import Descriptor, SourceEntry
+    from drkit.points.point import Point
     from drkit.points.select import RecoverySet
     from drkit.points.signing import Verifier
     from drkit.vault.port import Vault

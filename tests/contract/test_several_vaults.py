@@ -16,6 +16,7 @@ from drkit.config.model import Config, Secret, VaultConfig
 from drkit.errors import NoRepository, SourceFailed, VaultUnreachable
 from drkit.observe.progress import PlainReporter
 from drkit.points import catalogue
+from drkit.points.prune import Prune
 from drkit.points.select import recovery_set
 from drkit.points.signing import verifier
 from drkit.sources.port import MemoryStream
@@ -152,6 +153,17 @@ def test_a_vault_that_does_not_answer_is_not_drawn_on(vaults: Vaults) -> None:
     listed = vaults.points()
     assert [each.complete for each in listed.points] == [True, True]
     assert {each.source.vault for point in listed.points for each in recovery_set([point]).chosen} == {"offsite"}
+
+
+def test_where_a_vault_is_gone_no_other_is_thinned_out(vaults: Vaults) -> None:
+    """What the others hold may be all there is, until somebody has seen what became of it."""
+    for _ in range(3):
+        Run(vaults.config, vaults, SystemClock(), PlainReporter()).execute([Source("topology/a")])
+    vaults["cluster"] = MemoryVault("cluster")
+    pruning = Prune(vaults.config, vaults, verifier(vaults.config), SystemClock(), PlainReporter())
+    with pytest.raises(NoRepository):
+        pruning.execute(carry_out=True)
+    assert len(vaults.points().points) == 3
 
 
 def test_a_source_that_goes_to_one_vault_is_lost_with_it(vaults: Vaults) -> None:

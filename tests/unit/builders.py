@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from drkit.clock import to_text
-from drkit.points.catalogue import Point
 from drkit.points.descriptor import FAILED, OK, Descriptor, SourceEntry, Summary, Verification
+from drkit.points.point import Point
 from drkit.points.signing import Signer, Verifier
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from tests.unit.builders import source
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from drkit.points.descriptor import Descriptor
     from drkit.points.signing import Signer
 
 SIGNER = builders.signer()
@@ -49,6 +50,21 @@ class Vaults:
         for vault in vaults:
             self.put(vault, f"docfast.{point}.point", comment)
         return point
+
+    def seal_twice(self, *statuses: str) -> Descriptor:
+        """A run with one source in both vaults, stored there in these ways."""
+        point = builders.point_id(builders.NOON)
+        sources = []
+        for vault, status in zip(self.archives, statuses, strict=True):
+            stored = self.put(vault, archive := f"docfast.{point}.datastore") if status != descriptors.FAILED else ""
+            sources.append(
+                source("datastore", vault=vault, status=status, archive=archive if stored else "", archive_id=stored)
+            )
+        sealed = builders.descriptor(builders.NOON, sources)
+        comment = descriptors.encode_summary(sealed, descriptors.encode(sealed, SIGNER), SIGNER)
+        for vault in self.archives:
+            self.put(vault, f"docfast.{point}.point", comment)
+        return sealed
 
     def remove(self, vault: str, point: str, part: str = "") -> None:
         """Remove one archive of a point, or all of them, with whatever stands in their comments."""

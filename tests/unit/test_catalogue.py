@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from drkit.errors import NoSuchPoint, VerificationFailed, WrongKey
-from drkit.points.descriptor import Verification, encode_verification
+from drkit.points.descriptor import FAILED, OK, PARTIAL, Verification, encode_verification
 from tests.unit import builders
 from tests.unit.builders import NOON
 from tests.unit.filled import Vaults
@@ -42,6 +42,43 @@ def test_an_archive_that_is_gone_makes_its_point_incomplete() -> None:
     assert not found.complete
     assert found.missing == ("database/databases",)
     assert [each.name for each in found.whole_sources] == ["database/cluster"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "drawn", "complete"),
+    [
+        ((OK, OK), "cluster", True),
+        ((FAILED, OK), "databases", True),
+        ((PARTIAL, OK), "databases", True),
+        ((OK, FAILED), "cluster", True),
+        ((FAILED, PARTIAL), "databases", False),
+        ((PARTIAL, PARTIAL), "cluster", False),
+    ],
+)
+def test_the_best_of_several_archives_is_drawn_on(statuses: tuple[str, str], drawn: str, complete: bool) -> None:
+    """Whole before in part, and else the first vault's; the point says in which vaults it is not whole."""
+    box = Vaults()
+    sealed = box.seal_twice(*statuses)
+    (point,) = box.catalogue().points
+    assert [(each.name, each.vault) for each in point.sources] == [("datastore", drawn)]
+    assert point.complete is sealed.complete is complete
+    lacking = {vault for vault, status in zip(box.archives, statuses, strict=True) if status != OK}
+    assert set(point.incomplete_in) == set(sealed.incomplete_in) == lacking
+    assert [each.vault for each in point.drawn_on(sealed).sources] == [drawn]
+
+
+def test_a_vault_that_is_gone_or_silent_is_passed_over() -> None:
+    """One whose archives are gone counts as lost; one that did not answer as whole, and is not drawn on."""
+    box = Vaults()
+    box.seal_twice(OK, OK)
+    box.archives["cluster"].clear()
+    (point,) = box.catalogue().points
+    assert (point.complete, point.missing, point.incomplete_in) == (True, (), ("cluster",))
+    assert [each.vault for each in point.whole_sources] == ["databases"]
+    (point,) = box.catalogue("databases").points
+    assert (point.complete, point.incomplete_in, point.silent) == (True, (), frozenset({"cluster"}))
+    assert [each.vault for each in point.whole_sources] == ["databases"]
+    assert [each.vault for each in point.part("databases")] == ["databases"]
 
 
 def test_an_archive_under_the_same_name_does_not_stand_in() -> None:

@@ -15,6 +15,7 @@ from drkit.checks import rights
 from drkit.checks.rights import Right
 from drkit.cli.main import app
 from drkit.config.load import load
+from drkit.config.model import Config
 from drkit.cronjobs.jobs import COMPONENTS
 from drkit.cronjobs.pods import USER
 from drkit.cronjobs.settings import SECRETS
@@ -295,6 +296,36 @@ def test_who_seals_nothing_has_no_key_that_signs() -> None:
     assert "signing.key" not in keys["drkit-prune"]
     assert "signing.key.pub" in keys["drkit-prune"]
     assert "signing.key" in keys["drkit-verify"]
+
+
+def test_a_job_has_all_vaults_that_its_sources_go_to_and_no_other() -> None:
+    """A second vault, and the volumes that are chosen, are in the configurations of the pods that write to it."""
+    vault = {"passphrase": {"file": "/root/keys/passphrase"}, "ssh": {"key": "/root/.ssh/box"}}
+    urls = {name: f"ssh://u1@{name}.example:23/./x" for name in ("cluster", "databases", "offsite", "far")}
+    times = {"cluster": {"schedule": "0 3 * * *"}, "databases": {"schedule": "0 */6 * * *"}}
+    whole = config(
+        vaults={name: {"url": url, **vault, **times.get(name, {})} for name, url in urls.items()},
+        cluster={"vaults": ["cluster", "far"]},
+        databases=[
+            {"cnpg": "a/x", "vaults": ["databases", "offsite"]},
+            {"name": "billing", "dsn": {"env": "B"}, "vaults": ["offsite"]},
+        ],
+        volumes=[{"claim": "docfast/uploads", "vaults": ["far"]}],
+    )
+    found = {
+        path.split("/")[2]: Config.model_validate(yaml.safe_load(text))
+        for path, text in render(whole, "x", {}, {}).files.items()
+        if path.endswith("/drkit.yaml")
+    }
+    assert {name: set(each.vaults) for name, each in found.items()} == {
+        "databases-a": {"databases", "offsite"},
+        "external-databases-drkit": {"databases", "offsite"},  # that one has the job's times
+        **{f"{each}-drkit": set(urls) for each in ("everything", "prune", "verify", "verify-deep")},
+    }
+    assert found["everything-drkit"].volumes == whole.volumes
+    assert found["everything-drkit"].cluster.vaults == ["cluster", "far"]
+    assert [each.vaults for each in found["everything-drkit"].databases] == [["databases", "offsite"], ["offsite"]]
+    assert found["databases-a"].volumes == []
 
 
 def test_no_two_jobs_take_each_other_s_lock_for_a_dead_one_s() -> None:

@@ -19,7 +19,7 @@ from tests.unit.builders import NOON, failed, point, source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
 
 RULES = ("hourly", "daily", "weekly", "monthly", "yearly")
 _AGES = st.lists(st.integers(0, 900 * 24), min_size=1, max_size=40, unique=True)
@@ -110,6 +110,19 @@ def test_the_last_good_copy_survives_every_rule(
           for name in ("database/a", "database/b", "globals/a")),
     ):  # fmt: skip
         assert not good or good[0].id in kept
+
+
+def test_databases_do_not_take_the_place_of_a_cluster() -> None:
+    """In a vault with both, seven days of each are kept, though each day's newest point has databases alone."""
+    points = [
+        point(NOON - timedelta(days=day, hours=hours), [source(name, vault="offsite")], tail=f"{day:03x}{hours:03x}")
+        for day in range(10)
+        for hours, name in ((1, "database/billing"), (7, "database/billing"), (9, "manifests"))
+    ]
+    rules = Keep(daily=7, weekly=0)
+    kept = [each for each in points if each.id in retention.keep(points, rules, "offsite")]
+    assert [each.summary.sources[0].kind for each in kept] == ["database", "manifests"] * 7
+    assert list(retention.keep(points, rules, "elsewhere")) == [points[0].id]
 
 
 def test_retention_never_removes_everything() -> None:

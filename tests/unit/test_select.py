@@ -14,7 +14,7 @@ from drkit.points.select import aligned, exactly, matches, recovery_set
 from tests.unit.builders import NOON, failed, point, source
 
 if TYPE_CHECKING:
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
 
 HOUR = timedelta(hours=1)
 A, B = "database/a", "database/b"

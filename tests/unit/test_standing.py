@@ -29,7 +29,7 @@ from tests.unit.builders import NOON, failed, point, source
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
 
 HOUR = timedelta(hours=1)
 EVIL = 'database/<script>alert(1)</script>&"\x1b[2J'

@@ -9,7 +9,8 @@ from drkit.drill.safety.facts import Backup
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from drkit.points.catalogue import Catalogue, Point
+    from drkit.points.catalogue import Catalogue
+    from drkit.points.point import Point
 
 
 def relied_on(catalogue: Catalogue, limit: float | None) -> Backup:

@@ -23,7 +23,7 @@ from tests.unit.builders import NOON, failed, point, source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from drkit.points.catalogue import Point
+    from drkit.points.point import Point
 
 LEASES = resource("leases", "Lease", "coordination.k8s.io")
 HOUR = timedelta(hours=1)
