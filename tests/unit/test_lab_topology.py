@@ -17,7 +17,7 @@ from drkit.lab.containers import routes
 from drkit.lab.limits import check_inotify, inotify_in_use
 from drkit.lab.spec import Datastore, LabSpec
 from drkit.lab.subnet import CANDIDATES, choose
-from drkit.lab.topology import CAPABILITIES, Role, images, topology
+from drkit.lab.topology import CAPABILITIES, Role, beside, images, topology
 from drkit.state import state_dir
 from drkit.vault.borg_command import identity_of
 
@@ -72,6 +72,24 @@ def test_two_labs_share_nothing() -> None:
         assert one.name != other.name
         assert not set(one.volumes) & set(other.volumes)
     assert first.network != second.network
+
+
+def test_bounds_are_the_nodes_own() -> None:
+    """Who asks for bounded machines gets them for all nodes, later ones too; what stands around has none."""
+    lab = topology(LabSpec(memory=2, disk=6), SUBNET)
+    later = beside(lab, Role.SERVER, "later", "10.211.7.200", "k", {})
+    for each in (*lab.containers, later):
+        bounds = (2 * 2**30, 6) if each.role.is_node else (0, 0)
+        assert (each.memory, each.disk) == bounds
+        assert any("b 7:" in rule for rule in each.devices) is each.role.is_node
+    assert not any("b 7:" in rule for node in topology(LabSpec(), SUBNET).nodes for rule in node.devices)
+
+
+@pytest.mark.parametrize("bounds", [{"memory": -1}, {"disk": -1}, {"disk": 2**20}])
+def test_there_are_no_such_bounds(bounds: dict[str, int]) -> None:
+    """A disk of nothing, or of more than any machine has, is refused before anything is made."""
+    with pytest.raises(UsageError, match="GiB"):
+        LabSpec(**bounds)  # type: ignore[arg-type]
 
 
 def test_nodes_cannot_change_the_hosts_clock() -> None:
