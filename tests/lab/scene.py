@@ -92,7 +92,8 @@ class Scene:
         ssh |= {"jump": jump} if jump else {}
         line = {"provider": "ssh", "servers": listed[0], "agents": listed[1], "ssh": ssh}
         kept = [each for each in self.config.read_text().splitlines() if not each.startswith(f"  {name}: ")]
-        self.config.write_text("\n".join([*kept, f"  {name}: {json.dumps(line)}", ""]))
+        kept.insert(kept.index("clusters:") + 1, f"  {name}: {json.dumps(line)}")
+        self.config.write_text("\n".join([*kept, ""]))
 
     def shell(self, text: str) -> subprocess.Popen[str]:
         """Begin what is typed into a shell; every line has to succeed."""

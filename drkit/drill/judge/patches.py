@@ -48,4 +48,4 @@ def kept(drill: Drill, seen: PatchesSeen | None) -> Iterator[Finding]:
         yield note("no patches are declared: whether they would be kept is not known")
     if seen is not None and seen.before < seen.declared:
         lacking = seen.declared - seen.before
-        yield note(f"of {seen.declared} declared patches {lacking} had been lost before the drill: drkit harden")
+        yield note(f"of {seen.declared} declared patches {lacking} were not seen before the drill: drkit harden --plan")

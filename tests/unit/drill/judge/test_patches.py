@@ -43,6 +43,6 @@ def test_a_record_that_says_nothing_of_patches_proves_nothing() -> None:
 def test_what_was_lost_before_is_not_the_drills_doing() -> None:
     """It is noted, as is that nothing is declared at all."""
     some = story().holding(PATCHES_KEPT).event(30.0, PATCHES_SEEN, "patches", declared="3", before="1")
-    assert noted(judge(some.entries()), "of 3 declared patches 2 had been lost before the drill")
+    assert noted(judge(some.entries()), "of 3 declared patches 2 were not seen before the drill")
     none = story().holding(PATCHES_KEPT).event(30.0, PATCHES_SEEN, "patches", declared="0", before="0")
     assert noted(judge(none.entries()), "no patches are declared")
