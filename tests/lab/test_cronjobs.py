@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.disaster, pytest.mark.timeout(COLD_SECONDS)]
 
 Lab = dict[str, Any]
-NAMESPACE, MANUAL = "test-cronjobs", "test-cronjobs-manual"
+NAMESPACE = "test-cronjobs"
 IMAGE = os.environ.get("DRKIT_IMAGE", "")
 """Of drkit, in this machine's engine: docker build -t drkit:lab . where a registry has its base image."""
 PLACE = "/var/lib/lab/test-cronjobs"
@@ -190,7 +190,7 @@ def image(workload: Lab) -> None:
 def test_a_job_ends_with_a_recovery_point(
     workload: Lab, tmp_path: Path, job: str, namespace: str, sources: set[str]
 ) -> None:
-    """A Job of the CronJob ends well, and the Storage Box has a sealed point more, with what the job is for."""
+    """The CronJob controller's Job ends well, and the Storage Box has a sealed point more, with what the job is for."""
     # The first backup makes the repositories and the signing key: a pod only reads that one.
     before = _points(workload, "backup", "databases")
     tree = _rendered(workload, tmp_path, drills=False)
@@ -227,7 +227,7 @@ def _psql(lab: Lab, script: str) -> None:
 @pytest.mark.skipif(not IMAGE, reason="NOT TESTED: DRKIT_IMAGE names no image of drkit; docker build -t drkit:lab .")
 def test_a_hundred_databases_end_in_one_point(workload: Lab, tmp_path: Path, hundred: list[str]) -> None:
     """Four pods share a hundred databases out, each to a repository of its own, and a fifth seals one point of them."""
-    _run(workload, "backup", "databases")
+    _run(workload, "backup", "manifests")  # it makes the signing key
     tree = _rendered(workload, tmp_path, drills=False, named=hundred, shares=4)
     manifest = _without_times(_built(workload, tree, tmp_path))
     config = str(tmp_path / "drkit.yaml")
@@ -247,24 +247,39 @@ def _names(point: dict[str, Any]) -> set[str]:
 
 
 def _run_job(lab: Lab, job: str, namespace: str, seconds: float) -> None:
-    """Have the cluster's own controllers run a CronJob's Job now, to a good end."""
-    done = kubectl(lab, "create", "job", MANUAL, f"--from=cronjob/{job}", "-n", namespace)
+    """Have the cluster's own CronJob controller start a Job, with the next minute, and see it to a good end."""
+    _change(lab, job, namespace, schedule="* * * * *", suspend=False)
+    until(lambda: _started(lab, job, namespace), 150, 1)
+    _change(lab, job, namespace, suspend=True)
+    name = _started(lab, job, namespace)
+    until(lambda: _ended(lab, name, namespace), seconds, 1)
+    logs = kubectl(lab, "logs", "-n", namespace, "-l", f"batch.kubernetes.io/job-name={name}", "--tail=50")
+    assert _ended(lab, name, namespace) == "Complete", logs.out + logs.err
+
+
+def _change(lab: Lab, job: str, namespace: str, **spec: Any) -> None:
+    patch = ["--type=merge", "-p", json.dumps({"spec": spec})]
+    done = kubectl(lab, "patch", "cronjob", job, "-n", namespace, *patch)
     assert done.status == 0, done.err
-    try:
-        until(lambda: _ended(lab, namespace), seconds, 1)
-        logs = kubectl(lab, "logs", "-n", namespace, "-l", f"batch.kubernetes.io/job-name={MANUAL}", "--tail=50")
-        assert _ended(lab, namespace) == "Complete", logs.out + logs.err
-    finally:
-        kubectl(lab, "delete", "job", MANUAL, "-n", namespace, "--ignore-not-found", "--wait=false")
 
 
-def _ended(lab: Lab, namespace: str) -> str:
-    said = kubectl(lab, "get", "job", MANUAL, "-n", namespace, "-o", "json")
-    conditions = json.loads(said.out).get("status", {}).get("conditions", []) if said.status == 0 else []
-    return next((each["type"] for each in conditions if each["status"] == "True" and each["type"] in _ENDS), "")
+def _started(lab: Lab, cron_job: str, namespace: str) -> str:
+    """The Job that the controller made."""
+    said = kubectl(lab, "get", "jobs", "-n", namespace, "-o", "json")
+    for each in json.loads(said.out)["items"]:
+        owners = each["metadata"].get("ownerReferences") or []
+        if any((owner["kind"], owner["name"]) == ("CronJob", cron_job) for owner in owners):
+            return str(each["metadata"]["name"])
+    return ""
 
 
 _ENDS = {"Complete", "Failed"}
+
+
+def _ended(lab: Lab, name: str, namespace: str) -> str:
+    said = kubectl(lab, "get", "job", name, "-n", namespace, "-o", "json")
+    conditions = json.loads(said.out).get("status", {}).get("conditions", []) if said.status == 0 else []
+    return next((each["type"] for each in conditions if each["status"] == "True" and each["type"] in _ENDS), "")
 
 
 def _points(lab: Lab, *first: str) -> list[dict[str, Any]]:
