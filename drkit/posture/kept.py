@@ -59,7 +59,7 @@ def backups(
             )
             for each in found.sources
         ),
-        complete=not catalogue.points or catalogue.points[0].complete,
+        complete=not catalogue.points or not catalogue.points[0].incomplete_in,
         verified=max(verified, default=None),
         escrow=len(config.escrow.recipients),
         places=tuple(sorted(place(vault.url) for vault in config.vaults.values())),
