@@ -150,6 +150,8 @@ def test_a_lost_patch_is_applied_and_taken_back(scene: Scene) -> None:
 
 def test_pods_are_placed_anew(scene: Scene) -> None:
     """The audit's own patches are in its document, and a restart places the pods by them."""
+    # The lab has the taint that the page sets.
+    scene.kubectl("taint", "node", "server-1", "node-role.kubernetes.io/control-plane:NoSchedule-")
     follow(scene, "placement")
     found = json.loads((scene.directory / "audit.json").read_text())
     assert any(each["fix"]["patch"] for each in found["findings"])
@@ -173,7 +175,8 @@ def test_there_are_two_of_everything(scene: Scene) -> None:
 
 def test_a_key_becomes_a_secret(scene: Scene) -> None:
     """From a file, and never by the command line."""
-    (scene.directory / "key").write_text("of the test\n")
+    # The scene's kubectl runs on the server, below /.
+    assert ssh(scene.lab, "server-1", "echo of the test >/key").status == 0
     follow(scene, "secrets")
     assert scene.kubectl("get", "secret", "docfast-api", "--namespace", "docfast", "--output", "jsonpath={.data.key}")
 
