@@ -16,11 +16,12 @@ from drkit.schedule import jobs as scheduled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drkit.config.model import Config, Database, Ssh, VaultConfig, VaultSsh
+    from drkit.config.model import Config, Database, Ssh, VaultSsh
     from drkit.cronjobs.jobs import Job
 
 SECRETS: Final = "/etc/drkit/secrets"
 SETTINGS: Final = "/etc/drkit/config"
+_HOST_KEYS: Final = "their host keys, as ssh-keyscan writes them; compare them first"
 _LOCK_WAIT: Final = 3600.0
 """Jobs wait for each other's vaults: they are not in a hurry, and their limit ends them."""
 
@@ -52,9 +53,7 @@ def _document(config: Config, job: Job, databases: tuple[Database, ...], behind:
     wanted = {*used_vaults(config, job, databases), *([timed] if job.kind == scheduled.BACKUP else [])}
     found: dict[str, Any] = {
         "cluster": _cluster(config, job, needed),
-        "vaults": {
-            name: _vault(name, vault, behind, needed) for name, vault in config.vaults.items() if name in wanted
-        },
+        "vaults": {name: _vault(config, job, name, behind, needed) for name in config.vaults if name in wanted},
         "signing_key": {"file": _signing_key(job, needed)},
         "schedule": _schedule(config, job),
     }
@@ -81,13 +80,12 @@ def _document(config: Config, job: Job, databases: tuple[Database, ...], behind:
 
 def _sealing(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
     """Of the pod that seals what the others stored: it knows their vaults, and tells how all of it went."""
-    vault = config.vaults["databases"]
     found: dict[str, Any] = {
         "cluster": {"name": config.cluster.name},
         "vaults": {
             # The whole's is not used, and has the time of the job.
-            "databases": _vault("databases", vault, "", needed) | {"schedule": job.times.cron},
-            **{f"databases{behind}": _vault("databases", vault, behind, needed) for behind in job.repositories},
+            DATABASES: _vault(config, job, DATABASES, "", needed) | {"schedule": job.times.cron},
+            **{f"{DATABASES}{behind}": _vault(config, job, DATABASES, behind, needed) for behind in job.repositories},
         },
         "signing_key": {"file": _signing_key(job, needed)},
         "schedule": _schedule(config, job),
@@ -157,13 +155,13 @@ def _cluster(config: Config, job: Job, needed: Needed) -> dict[str, Any]:
     return found
 
 
-def _vault(name: str, vault: VaultConfig, behind: str, needed: Needed) -> dict[str, Any]:
-    of = name.partition("-")[0]  # the shares of one vault are opened by the same
+def _vault(config: Config, job: Job, name: str, behind: str, needed: Needed) -> dict[str, Any]:
+    vault, of = config.vaults[name], DATABASES if name in config.shares else name  # opened by the same
     passphrase = needed.file(f"{of}-passphrase", f"vaults.{of}.passphrase")
     found: dict[str, Any] = {
         "url": vault.url + behind,
         "passphrase": {"file": passphrase},
-        "ssh": _ssh(of, vault.ssh, needed, "the box"),
+        "ssh": _of_box(of, vault.ssh, needed, prunes=job.component == PRUNE),
         "keep": vault.keep.model_dump(exclude_defaults=True) or vault.keep.model_dump(include={"daily", "weekly"}),
         "compression": vault.compression,
         "lock_wait": max(vault.lock_wait, _LOCK_WAIT),
@@ -171,10 +169,19 @@ def _vault(name: str, vault: VaultConfig, behind: str, needed: Needed) -> dict[s
     return found | _given(vault, "remote_path")
 
 
+def _of_box(of: str, ssh: VaultSsh, needed: Needed, *, prunes: bool) -> dict[str, Any]:
+    """The key that may remove is the pod's alone that does."""
+    if not prunes or ssh.prune_key is None:
+        return _ssh(of, ssh, needed, "the box")
+    key = needed.file(f"{of}-prune-key", "the private key that opens the box, and may remove what is there")
+    hosts = needed.file(f"{of}-known-hosts", _HOST_KEYS)
+    return {"key": key, "known_hosts": hosts} | _given(ssh, "jump")
+
+
 def _ssh(of: str, ssh: Ssh | VaultSsh, needed: Needed, opens: str) -> dict[str, Any]:
     """OpenSSH's own defaults are in a home that a pod does not have: key and host keys are files in any case."""
     key = needed.file(f"{of}-ssh-key", f"the private key that opens {opens}")
-    hosts = needed.file(f"{of}-known-hosts", "their host keys, as ssh-keyscan writes them; compare them first")
+    hosts = needed.file(f"{of}-known-hosts", _HOST_KEYS)
     return {"key": key, "known_hosts": hosts} | _given(ssh, "jump")
 
 

@@ -298,6 +298,25 @@ def test_who_seals_nothing_has_no_key_that_signs() -> None:
     assert "signing.key" in keys["drkit-verify"]
 
 
+def test_only_the_pod_that_prunes_has_the_key_that_removes() -> None:
+    """Where a box has two keys, each pod has one; vaults whose names begin alike have passphrases of their own."""
+    ssh = {"key": "/root/.ssh/append", "prune_key": "/root/.ssh/full"}
+    vaults = {
+        name: {"url": f"ssh://u1@{name}.example:23/./x", "passphrase": {"file": f"/root/{name}"}, "ssh": ssh}
+        for name in ("cluster", "databases", "far-a", "far-b")
+    }
+    vaults["cluster"]["schedule"] = "0 3 * * *"
+    whole = config(vaults=vaults, cluster={"vaults": list(vaults)}, databases=[])
+    rendered = render(whole, "x", {}, {})
+    keys = {each.name: set(each.keys) for each in rendered.secrets}
+    for name in vaults:
+        assert {f"{name}-prune-key", f"{name}-passphrase"} <= keys["drkit-prune"]
+        assert f"{name}-ssh-key" not in keys["drkit-prune"]
+        assert f"{name}-prune-key" not in keys["drkit-everything"]
+    pod = Config.model_validate(yaml.safe_load(rendered.files["overlays/x/prune-drkit/drkit.yaml"]))
+    assert str(pod.vaults["far-b"].ssh.key).endswith("/far-b-prune-key")
+
+
 def test_a_job_has_all_vaults_that_its_sources_go_to_and_no_other() -> None:
     """A second vault, and the volumes that are chosen, are in the configurations of the pods that write to it."""
     vault = {"passphrase": {"file": "/root/keys/passphrase"}, "ssh": {"key": "/root/.ssh/box"}}
