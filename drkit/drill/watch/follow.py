@@ -105,7 +105,7 @@ class Followed:
             found |= self._seen(page["items"])
             version = str(page["metadata"].get("resourceVersion", ""))
         self._take(found)
-        with server.api.watch(self._kind.path, version) as watch, self._servers.holding(server, watch):
+        with server.api.watch(self._kind.path, version) as watch, self._servers.holding(server, watch) as held:
             self._teller.well(self._kind.name)
             try:
                 for what, thing in watch.changes():
@@ -117,7 +117,7 @@ class Followed:
                     self._tell(after)
             finally:
                 # Of a connection that nobody cut, silence says nothing.
-                self._known = max(self._known, server.heard)
+                self._known = max(self._known, held.heard)
 
     def _poll(self, server: Server) -> None:
         """List once more."""

@@ -44,7 +44,29 @@ class Server:
         self.answers: bool | None = None
         """Whether it answers; None while that is not known yet."""
         self.said = ""
-        self.watches: set[Watch] = set()
+        self.held: set[Held] = set()
+
+
+class Held:
+    """A watch of a server, to be cut when that is lost."""
+
+    def __init__(self, server: Server, watch: Watch) -> None:
+        self._server, self._watch = server, watch
+        self._heard: float | None = None
+
+    def cut(self) -> None:
+        """Cut it off. The server's lock is held."""
+        if self._heard is None:
+            self._heard = self._server.heard
+        self._watch.cut()
+
+    @property
+    def heard(self) -> float:
+        """When its server last answered while this was watched, by the monotonic clock.
+
+        Not what the server says after the cut: it may be back before whoever watches has noticed that.
+        """
+        return self._server.heard if self._heard is None else self._heard
 
 
 class Servers:
@@ -94,17 +116,18 @@ class Servers:
         return None
 
     @contextmanager
-    def holding(self, server: Server, watch: Watch) -> Iterator[None]:
+    def holding(self, server: Server, watch: Watch) -> Iterator[Held]:
         """Have a watch cut when its server is lost, for the time of the body."""
+        held = Held(server, watch)
         with self._changed:
-            server.watches.add(watch)
+            server.held.add(held)
             if server.answers is False or self.stopped.is_set():
-                watch.cut()
+                held.cut()
         try:
-            yield
+            yield held
         finally:
             with self._changed:
-                server.watches.discard(watch)
+                server.held.discard(held)
 
     def _ask(self, server: Server) -> None:
         while not self.stopped.is_set():
@@ -147,5 +170,5 @@ class Servers:
 
     @staticmethod
     def _cut(server: Server) -> None:
-        for watch in server.watches:
-            watch.cut()
+        for held in server.held:
+            held.cut()

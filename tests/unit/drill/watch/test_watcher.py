@@ -21,6 +21,7 @@ from drkit.drill.watch.watcher import Watcher
 from drkit.errors import ProviderFailed
 from drkit.providers.port import HEALTHY, UNHEALTHY, TargetHealth
 from tests.contract.api_server import NAMESPACES, MemoryApi, memory_api, resource
+from tests.lab.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -120,8 +121,7 @@ def test_every_kind_is_followed(api: MemoryApi, tmp_path: Path) -> None:
 def test_a_watch_that_is_cut_off_begins_again(api: MemoryApi, tmp_path: Path) -> None:
     """A connection that breaks loses nothing: what happened between is told, and how late that may be."""
     with watching(tmp_path, [api]) as seen:
-        while len(api.watches) < len(KINDS):
-            threading.Event().wait(0.01)
+        until(lambda: len(api.watches) == len(KINDS))
         began = time.monotonic()
         api.cut_watches()
         with api.lock:  # nobody is told of this
@@ -137,6 +137,7 @@ def test_an_api_that_is_silent_is_lost_and_comes_back(
     monkeypatch.setattr(servers, "SILENCE", 1.0)
     monkeypatch.setattr(servers, "EVERY", 0.1)
     with watching(tmp_path, [api]) as seen:
+        until(lambda: len(api.watches) == len(KINDS))  # what is put there below comes without an event
         api.present.clear()
         lost = seen.wait(record.API_LOST)
         assert lost.who == api.url
