@@ -27,7 +27,10 @@ _READ_ONLY, _INVALID = "token_readonly", frozenset({"invalid_input", "json_error
 
 
 def looks(config: Config) -> list[Look]:
-    """One for each token that the configuration names."""
+    """One for each token that the configuration names; a lab's are for its stand-in, and shown to nobody else."""
+    if config.drills.provider == "lab" and hetzner.is_hetzners_own():
+        said = "of a lab: the stand-in for Hetzner's API that knows it runs in drkit lab rehearse alone"
+        return [Look(f"token {section}", lambda: Seen(said, skipped=True)) for section, _, _ in _tokens(config)]
     return [
         Look(f"token {section}", partial(_see, token, section, writes), late_code=PreflightFailed.exit_code)
         for section, token, writes in _tokens(config)

@@ -44,6 +44,11 @@ def endpoint() -> str:
     return os.environ.get(_VARIABLE, _ENDPOINT)
 
 
+def is_hetzners_own() -> bool:
+    """Whether that is Hetzner, and no proxy or stand-in."""
+    return endpoint() == _ENDPOINT
+
+
 def read(token: str, endpoint: str) -> Project:
     """Read the whole project; zones come with their record sets under ``rrsets``.
 

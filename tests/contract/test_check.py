@@ -199,6 +199,16 @@ def test_tokens_are_told_to_read_or_to_write(config: Config, monkeypatch: pytest
     assert provider.project == {"servers": [{"name": "k3s-1"}]}
 
 
+def test_a_labs_token_is_shown_to_nobody_else(config: Config) -> None:
+    """What a lab has for its stand-in is no token of Hetzner's: it is not sent there, and nothing fails for it."""
+    config.document["cluster"] = {"name": "lab"}
+    config.document["drills"] = {"provider": "lab"}
+    config.document["clusters"] = {"new": {"provider": "hetzner", "token": {"env": "NOT_EVEN_READ"}}}
+    checks = config.check()
+    assert checks["token clusters.new.token"]["status"] == "skipped"
+    assert "stand-in" in checks["token clusters.new.token"]["said"]
+
+
 def test_a_box_says_what_its_key_may_hear(config: Config, box: LabBox, host: LabBox) -> None:
     """A key that may run Borg alone hears its version; one with a shell hears more, and that it is one."""
     settings = config.document["vaults"]["cluster"]
